@@ -333,8 +333,10 @@ class MemoryBackend(ABC):
 
         key = check_key(key, self.max_key_bytes)
         value = await self.get(key)
-        if value is None and not await self.exists(key):
-            return None
+        if value is None:
+            if not await self.exists(key):
+                return None
+            value = await self.get(key)  # it may have come between the two calls
         left = await self.ttl(key)
         if left is None:
             return MemoryEntry(key, value)
@@ -360,8 +362,11 @@ class MemoryBackend(ABC):
         found: dict[str, Any] = {}
         for key in check_keys(keys, self.max_key_bytes):
             value = await self.get(key)
-            if value is not None or await self.exists(key):
-                found[key] = value
+            if value is None:
+                if not await self.exists(key):
+                    continue
+                value = await self.get(key)  # it may have come between the two calls
+            found[key] = value
         return found
 
     async def set_many(self, items: Mapping[str, Any], ttl: Ttl | None = None) -> None:

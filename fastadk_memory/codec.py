@@ -13,8 +13,9 @@ that does not belong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -23,6 +24,8 @@ from fastadk_memory.keys import DEFAULT_MAX_KEY_BYTES, check_key
 
 __all__ = ["IMMUTABLE", "MAX_DEPTH", "check_items", "check_metadata", "check_value"]
 __all__ += ["decode", "encode"]
+
+T = TypeVar("T")
 
 MAX_DEPTH = 128
 """How deep lists, tuples and dicts may be nested; the contract asks for at least 100."""
@@ -50,12 +53,15 @@ def encode(value: Any) -> bytes:
         UnsupportedValueError: Some part lies outside the domain, or holds itself; the
             message and the attribute `path` name the first such part.
     """
-    if _is_plain(value):
-        try:
-            return _encoder.encode(value)
-        except (OverflowError, UnicodeEncodeError):
-            pass  # an integer beyond 64 bits or a lone surrogate: the slow way knows how
-    return _encoder.encode(_rebuild(value, "$", []))
+    try:
+        return _encode(value)
+    except RecursionError:
+        # Called from deep in somebody's stack; the value itself is not too deep.
+        return _on_fresh_stack(_encode, value)
+    except RuntimeError as error:
+        raise UnsupportedValueError(
+            "$: the value was changed by another thread while it was being stored"
+        ) from error
 
 
 def decode(data: bytes, *, key: str) -> Any:
@@ -69,7 +75,10 @@ def decode(data: bytes, *, key: str) -> Any:
         CorruptEntryError: `data` is not what `encode` writes.
     """
     try:
-        return _decoder.decode(data)
+        try:
+            return _decoder.decode(data)
+        except RecursionError:
+            return _on_fresh_stack(_decoder.decode, data)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise CorruptEntryError(
             f"the entry {key!r} is damaged: its value cannot be decoded; "
@@ -131,6 +140,23 @@ def check_metadata(metadata: object) -> dict[str, Any]:
 # ----------------------------------------------------------------- the fast way
 
 
+def _encode(value: Any) -> bytes:
+    if _is_plain(value):
+        try:
+            return _encoder.encode(value)
+        except (OverflowError, UnicodeEncodeError):
+            pass  # an integer beyond 64 bits or a lone surrogate: the slow way knows how
+    return _encoder.encode(_rebuild(value, "$", []))
+
+
+def _on_fresh_stack(function: Callable[[Any], T], argument: Any) -> T:
+    """Call a function where the whole depth of the stack is left: in a thread of its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, argument).result()
+
+
 def _is_plain(value: Any, depth: int = 1) -> bool:
     """Tell whether `value` holds nothing but exact built-in types, and is not too deep.
 
@@ -162,15 +188,16 @@ def _rebuild(value: Any, path: str, around: list[int]) -> Any:
     """Return `value` in the terms of MessagePack, or refuse it by its path."""
     if value is None or value is True or value is False:
         return value
-    if isinstance(value, str):
+    kind = type(value)  # not isinstance, which believes what an object says of itself
+    if issubclass(kind, str):
         return _text(str.__str__(value))
-    if isinstance(value, int):
+    if issubclass(kind, int):
         return _integer(int.__index__(value))
-    if isinstance(value, float):
+    if issubclass(kind, float):
         return float.__float__(value)
-    if isinstance(value, bytes):
+    if issubclass(kind, bytes):
         return memoryview(value).tobytes()
-    if isinstance(value, (list, tuple, dict)):
+    if issubclass(kind, (list, tuple, dict)):
         return _container(value, path, around)
     raise UnsupportedValueError(
         f"{path}: {type(value).__name__} cannot be stored; the domain of values is None, bool, "
@@ -187,18 +214,23 @@ def _container(value: Any, path: str, around: list[int]) -> Any:
             f"{path}: nested more than {MAX_DEPTH} deep, which cannot be stored", path=path
         )
     around.append(id(value))
-    if isinstance(value, dict):
+    if issubclass(type(value), dict):
         rebuilt = _mapping(value, path, around)
     else:
-        rebuilt = [_rebuild(part, f"{path}[{at}]", around) for at, part in enumerate(value)]
+        parts = (list if issubclass(type(value), list) else tuple).__iter__(value)
+        rebuilt = [_rebuild(part, f"{path}[{at}]", around) for at, part in enumerate(parts)]
     around.pop()
     return rebuilt
 
 
 def _mapping(value: dict[Any, Any], path: str, around: list[int]) -> Any:
     pairs: list[tuple[Any, Any]] = []
-    for key, part in value.items():
-        if not isinstance(key, str):
+    if issubclass(type(value), OrderedDict):  # which has an order of its own
+        items = OrderedDict.items(cast("OrderedDict[Any, Any]", value))
+    else:
+        items = dict.items(value)
+    for key, part in items:
+        if not issubclass(type(key), str):
             raise UnsupportedValueError(
                 f"{path}: a dict with a key of type {type(key).__name__} cannot be stored; "
                 "keys must be str",

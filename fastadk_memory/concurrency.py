@@ -8,9 +8,10 @@ few instructions only, and waiters that are woken in their own loops.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import Enum
 from types import TracebackType
 from typing import TypeVar
@@ -28,58 +29,71 @@ class _Waiter:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
-        self.woken = False
 
     async def wait(self) -> None:
         await self._future
 
-    def wake(self, error: BaseException | None = None) -> bool:
-        """Wake the task from any thread; `False` if its loop is gone, and the task with it."""
-        self.woken = True
-        try:
-            self._loop.call_soon_threadsafe(self._settle, error)
-        except RuntimeError:
-            return False
-        return True
+    def wake(self) -> None:
+        """Wake the task, from any thread."""
+        with suppress(RuntimeError):  # its loop is closed: the task is gone with it
+            self._loop.call_soon_threadsafe(self._settle)
 
-    def _settle(self, error: BaseException | None) -> None:
-        if self._future.done():
-            return
-        if error is None:
+    def _settle(self) -> None:
+        if not self._future.done():
             self._future.set_result(None)
-        else:
-            self._future.set_exception(error)
+
+
+class _Waiters:
+    """The tasks that wait for a change of one state, which the guard protects.
+
+    A change wakes all of them, and each looks for itself what has become of it. A change
+    that were handed to one of them would be lost in a loop that is not running.
+    """
+
+    def __init__(self) -> None:
+        # Reentrant: the garbage collector may end an abandoned waiter's coroutine anywhere,
+        # inside of a guarded section of the same thread, too.
+        self.guard = threading.RLock()
+        self._waiting: list[_Waiter] = []
+
+    def enlist(self) -> _Waiter:
+        waiter = _Waiter()
+        self._waiting.append(waiter)
+        return waiter
+
+    async def wait(self, waiter: _Waiter) -> None:
+        try:
+            await waiter.wait()
+        finally:
+            with self.guard:
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+
+    def wake_all(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.wake()
 
 
 class Mutex:
-    """A lock for tasks of any event loops in any threads, served first come, first served.
+    """A lock for tasks of any event loops in any threads.
 
     Use it as `async with mutex:`. It is not reentrant. A cancelled wait takes nothing.
     """
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()
+        self._waiters = _Waiters()
         self._locked = False
-        self._waiters: deque[_Waiter] = deque()
 
     async def __aenter__(self) -> None:
         """Wait until the lock is free, and take it."""
-        with self._guard:
-            if not self._locked:
-                self._locked = True
-                return
-            waiter = _Waiter()
-            self._waiters.append(waiter)
-        try:
-            await waiter.wait()
-        except BaseException:
-            with self._guard:
-                granted = waiter.woken
-                if not granted:
-                    self._waiters.remove(waiter)
-            if granted:
-                self._release()
-            raise
+        while True:
+            with self._waiters.guard:
+                if not self._locked:
+                    self._locked = True
+                    return
+                waiter = self._waiters.enlist()
+            await self._waiters.wait(waiter)
 
     async def __aexit__(
         self,
@@ -87,24 +101,23 @@ class Mutex:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Hand the lock to the next waiter, or free it."""
-        self._release()
-
-    def _release(self) -> None:
-        with self._guard:
-            while self._waiters:
-                # The lock stays taken: it passes straight to the one who is woken.
-                if self._waiters.popleft().wake():
-                    return
+        """Free the lock."""
+        with self._waiters.guard:
             self._locked = False
+            self._waiters.wake_all()
 
 
 class _State(Enum):
     NEW = "new"
     OPENING = "opening"
     OPEN = "open"
-    CLOSING = "closing"
     CLOSED = "closed"
+
+
+class _Attempt:
+    """One attempt to open, whose failure all who wait for it share."""
+
+    error: Exception | None = None
 
 
 class Lifetime:
@@ -131,16 +144,17 @@ class Lifetime:
         self._owner = owner
         self._open = opener
         self._close = closer
-        self._guard = threading.Lock()
+        self._waiters = _Waiters()
         self._state = _State.NEW if opener is not None else _State.OPEN
+        self._attempt = _Attempt()
         self._calls = 0
+        self._closing = False
         self._closer_at_work = False
-        self._waiters: list[_Waiter] = []
 
     @property
     def closed(self) -> bool:
-        """Whether `aclose` has begun: every call is refused from then on."""
-        return self._state in (_State.CLOSING, _State.CLOSED)
+        """Whether `aclose` has been called: every call is refused from then on."""
+        return self._closing
 
     async def __aenter__(self) -> None:
         """Begin a call: open if that is still to be done, and count the call.
@@ -149,8 +163,8 @@ class Lifetime:
             BackendClosedError: `aclose` has been called.
         """
         while True:
-            with self._guard:
-                if self._state is _State.OPEN:
+            with self._waiters.guard:
+                if self._state is _State.OPEN and not self._closing:
                     self._calls += 1
                     return
             await self.open()
@@ -162,10 +176,10 @@ class Lifetime:
         traceback: TracebackType | None,
     ) -> None:
         """End a call."""
-        with self._guard:
+        with self._waiters.guard:
             self._calls -= 1
-            if self._calls == 0 and self._state is _State.CLOSING:
-                self._wake_all()
+            if self._calls == 0 and self._closing:
+                self._waiters.wake_all()
 
     async def open(self) -> None:
         """Open, unless that has been done; wait for an attempt that is under way.
@@ -174,34 +188,38 @@ class Lifetime:
             BackendClosedError: `aclose` has been called.
         """
         while True:
-            with self._guard:
-                if self._state is _State.OPEN:
-                    return
-                if self.closed:
+            with self._waiters.guard:
+                if self._closing:
                     raise BackendClosedError(
                         f"{self._owner} is closed, which is final; create a new one"
                     )
+                if self._state is _State.OPEN:
+                    return
                 if self._state is _State.NEW:
                     self._state = _State.OPENING
+                    self._attempt = _Attempt()
                     break
-                waiter = self._new_waiter()
-            await self._wait(waiter)
-        await self._attempt_open()
+                attempt, waiter = self._attempt, self._waiters.enlist()
+            await self._waiters.wait(waiter)
+            if attempt.error is not None:
+                raise attempt.error
+        await self._attempt_open(self._attempt)
 
-    async def _attempt_open(self) -> None:
+    async def _attempt_open(self, attempt: _Attempt) -> None:
         assert self._open is not None  # without it the state is never NEW
         try:
             await self._open()
         except BaseException as error:
-            with self._guard:
-                self._state = _State.NEW
-                # Those who wait share a failure. A cancellation is this task's own:
-                # they try again.
-                self._wake_all(error if isinstance(error, Exception) else None)
+            # Those who wait share a failure. A cancellation is this task's own: they try again.
+            attempt.error = error if isinstance(error, Exception) else None
+            self._become(_State.NEW)
             raise
-        with self._guard:
-            self._state = _State.OPEN
-            self._wake_all()
+        self._become(_State.OPEN)
+
+    def _become(self, state: _State) -> None:
+        with self._waiters.guard:
+            self._state = state
+            self._waiters.wake_all()
 
     async def aclose(self) -> None:
         """Refuse new calls, wait for those under way, then close. Idempotent.
@@ -209,61 +227,33 @@ class Lifetime:
         A cancelled `aclose` leaves the lifetime closing; calling it again finishes the work.
         """
         while True:
-            with self._guard:
-                if self._state is _State.CLOSED:
-                    return
+            with self._waiters.guard:
+                self._closing = True
                 if self._state is _State.NEW:
                     self._state = _State.CLOSED
+                if self._state is _State.CLOSED:
                     return
-                if self._state is _State.OPEN:
-                    self._state = _State.CLOSING
-                if self._may_close():
+                idle = self._calls == 0 and not self._closer_at_work
+                if self._state is _State.OPEN and idle:
                     self._closer_at_work = True
                     break
-                waiter = self._new_waiter()
-            await self._wait(waiter)
+                waiter = self._waiters.enlist()
+            await self._waiters.wait(waiter)
         await self._finish()
-
-    def _may_close(self) -> bool:
-        closing = self._state is _State.CLOSING
-        return closing and self._calls == 0 and not self._closer_at_work
 
     async def _finish(self) -> None:
         try:
             if self._close is not None:
                 await self._close()
         except asyncio.CancelledError:
-            with self._guard:
+            with self._waiters.guard:
                 self._closer_at_work = False
-                self._wake_all()
+                self._waiters.wake_all()
             raise
         except BaseException:
-            self._end()
+            self._become(_State.CLOSED)
             raise
-        self._end()
-
-    def _end(self) -> None:
-        with self._guard:
-            self._state = _State.CLOSED
-            self._wake_all()
-
-    def _new_waiter(self) -> _Waiter:
-        waiter = _Waiter()
-        self._waiters.append(waiter)
-        return waiter
-
-    async def _wait(self, waiter: _Waiter) -> None:
-        try:
-            await waiter.wait()
-        finally:
-            with self._guard:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-
-    def _wake_all(self, error: Exception | None = None) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.wake(error)
+        self._become(_State.CLOSED)
 
 
 async def run_in_thread(function: Callable[..., T], *arguments: object) -> T:
@@ -280,7 +270,12 @@ async def run_in_thread(function: Callable[..., T], *arguments: object) -> T:
     Returns:
         What it returns.
     """
-    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    # A bare future, not a task: when a loop ends, asyncio.run cancels all tasks, and the
+    # call would return while its thread is still at work.
+    context = contextvars.copy_context()
+    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(
+        None, lambda: context.run(function, *arguments)
+    )
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -13,7 +13,8 @@ Highest first, each key on its own, each value knowing where it came from:
 Three rules go beyond a single key. **A profile was asked for by name**, so its values count
 for more than the base of any file: the base of one file never sends what another file calls
 `test` into production. **A backend comes with its options**: a layer that names another
-backend drops the options of the layers below. **A URL says everything**: it replaces
+backend than the layers below drops their options; options below which nobody names a
+backend are for whichever is named above. **A URL says everything**: it replaces
 backend, URL and options of the layers below even if the backend stays the same, so that no
 password goes to a server it was not meant for. The configuration's `notes` tell what was
 dropped.
@@ -40,7 +41,7 @@ from fastadk_memory.layers import (
     own_variables,
 )
 from fastadk_memory.policy import Policy
-from fastadk_memory.secrets import read_secrets, shown
+from fastadk_memory.secrets import quoted, read_secrets, shown
 from fastadk_memory.ttl import Ttl
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["ConfigFile", "Configuration", "Flags", "Setting", "load_policy", "resolve"]
 
 DEFAULT_BACKEND = "inmemory"
+DEFAULT = "default"
 UNSET = "-"
 """What a setting shows that nobody has set."""
 
@@ -144,7 +146,7 @@ class Configuration:
         Args:
             key: The key of one of the `settings`.
         """
-        return next((each.source for each in self.settings if each.key == key), "default")
+        return next((each.source for each in self.settings if each.key == key), DEFAULT)
 
     def read_options(self) -> dict[str, object]:
         """Return the options with every reference to a secret replaced by the secret.
@@ -295,7 +297,7 @@ class _Resolution:
     """Takes the layers one by one, the lowest first."""
 
     def __init__(self, registry: BackendRegistry | None) -> None:
-        self.backend = Value(DEFAULT_BACKEND, "default")
+        self.backend = Value(DEFAULT_BACKEND, DEFAULT)
         self.url: Value | None = None
         self.options: dict[str, Value] = {}
         self.beside_url: frozenset[str] = frozenset()
@@ -309,10 +311,11 @@ class _Resolution:
         named, url = layer.core.get("backend"), layer.core.get("url")
         if url is not None:
             self._select_url(layer, url, named)
-        elif named is not None and not self._same(str(named.value), str(self.backend.value)):
-            self._drop(named)
-            self.backend = named
         elif named is not None:
+            # Options that no layer below binds to a backend are for whichever is named.
+            bound = self.backend.source != DEFAULT
+            if bound and not self._same(str(named.value), str(self.backend.value)):
+                self._drop(named)
             self.backend = named
         self.options.update(layer.options)
         if self.url is not url:
@@ -332,7 +335,7 @@ class _Resolution:
         if named is not None and not self._same(str(named.value), str(selected.value)):
             raise ConfigurationError(
                 f"{url.source}: the URL selects the backend {selected.value!r}, but "
-                f"{named.source} names {named.value!r}; keep one of them"
+                f"{named.source} names {quoted(str(named.value))}; keep one of them"
             )
         self._drop(selected)
         self.backend, self.url = selected, url
@@ -352,7 +355,7 @@ class _Resolution:
         ]
         if dropped:
             self.notes.append(
-                f"{selected.source} selects the backend {selected.value!r} and so drops "
+                f"{selected.source} selects the backend {quoted(str(selected.value))} and so drops "
                 + " and ".join(dropped)
             )
         for key, values in self._core.items():
@@ -397,9 +400,9 @@ def _no_such_profile(chosen: Value, layers: list[Layer]) -> ConfigurationError:
     known = sorted({profile for layer in layers for profile in layer.profiles})
     nearest = get_close_matches(name[:200], known, n=1)
     guess = f" did you mean {nearest[0]!r}?" if nearest else ""
-    there = f"there are {', '.join(map(repr, known))}" if known else "no file defines any"
+    there = f"there are {', '.join(map(quoted, known))}" if known else "no file defines any"
     return ConfigurationError(
-        f"{chosen.source}: no profile {name[:60]!r} is defined;{guess} {there} "
+        f"{chosen.source}: no profile {quoted(name)} is defined;{guess} {there} "
         "(a profile is a table [memory.profiles.NAME])"
     )
 
@@ -503,7 +506,7 @@ def _settings(
 
 def _setting(key: str, name: str, value: Value | None) -> Setting:
     if value is None:
-        return Setting(key, UNSET, "default")
+        return Setting(key, UNSET, DEFAULT)
     plain = sorted(value.value) if isinstance(value.value, frozenset) else value.value
     return Setting(key, shown(name, plain), value.source)
 

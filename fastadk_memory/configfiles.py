@@ -13,6 +13,7 @@ from typing import Literal
 
 from fastadk_memory.errors import ConfigurationError
 from fastadk_memory.layers import Layer, from_table
+from fastadk_memory.secrets import quoted, shown
 
 __all__ = ["ConfigFile", "read_files"]
 
@@ -77,9 +78,9 @@ def read_files(
     asked: Path | None = None
     if explicit is not None:
         asked = _explicit_path(*explicit, cwd)
-        if read(asked, str(explicit[0]), explicit[1]) == "no table":
+        if read(asked, shown("", str(explicit[0])), explicit[1]) == "no table":
             raise ConfigurationError(
-                f"{explicit[1]} names {str(explicit[0])!r}, which has no table "
+                f"{explicit[1]} names {quoted(str(explicit[0]))}, which has no table "
                 f"[{files[-1].table}]; add it, or name another file"
             )
     toml, yaml, pyproject = (
@@ -104,7 +105,7 @@ def _explicit_path(given: object, asked_by: str, cwd: Path) -> Path:
     path = cwd / given
     if path.suffix not in (".toml", *_YAML):
         raise ConfigurationError(
-            f"{asked_by} names {str(given)!r}, which is neither .toml nor .yaml; "
+            f"{asked_by} names {quoted(str(given))}, which is neither .toml nor .yaml; "
             "the ending tells how to read it"
         )
     return path
@@ -133,7 +134,8 @@ def _read_text(path: Path, label: str, asked_by: str | None) -> str | None:
         if asked_by is None:
             return None
         raise ConfigurationError(
-            f"{asked_by} names {label!r}, which does not exist; create it, or correct the path"
+            f"{asked_by} names {quoted(label)}, which does not exist; create it, or correct "
+            "the path"
         ) from error
     except (OSError, ValueError) as error:
         raise _unreadable(label, error) from error

@@ -33,8 +33,8 @@ def convert(value: object, annotation: object) -> object:
     Args:
         value: Text to be read as the type, or an object of the type.
         annotation: A type, or anything that may stand as an annotation. One that says
-            nothing (`Any`, a type variable, text that could not be evaluated) takes any
-            value as it is.
+            nothing (`Any`, a type variable, text that could not be evaluated, what is no
+            type at all) takes any value as it is.
 
     Raises:
         RefusedError: It is neither.
@@ -51,7 +51,7 @@ def convert(value: object, annotation: object) -> object:
         return _to_union(value, get_args(annotation))
     kind = origin or annotation
     if not isinstance(kind, type):
-        return _as_object(value, object)
+        return value  # somebody's own notation
     return _to_class(value, kind, get_args(annotation))
 
 
@@ -266,8 +266,6 @@ def _as_object(value: object, kind: type) -> object:
     except TypeError:
         # A protocol that is not made for run time: only text is known to be wrong.
         fits = not isinstance(value, str)
-    if kind is object:
-        fits = not isinstance(value, str)
     if fits:
         return value
     raise RefusedError(
@@ -308,7 +306,7 @@ def type_text(annotation: object) -> str:
         return " or ".join(dict.fromkeys(type_text(each) for each in args))
     kind = origin or annotation
     if not isinstance(kind, type):
-        return str(annotation).replace("typing.", "")
+        return f"{str(annotation).replace('typing.', '')} (not checked)"
     return _class_text(kind, args)
 
 

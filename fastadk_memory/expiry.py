@@ -35,12 +35,20 @@ class ExpiryQueue:
         self._when[key] = expires_at
         heappush(self._heap, (expires_at, key))
         self.next = self._heap[0][0]
-        if len(self._heap) > 2 * len(self._when) + _SLACK:
-            self._compact()
+        self._compact_if_worth_it()
+
+    def hasten(self, key: str, expires_at: float) -> None:
+        """Note that `key` may expire at `expires_at`, unless it is already due earlier."""
+        if expires_at < self._when.get(key, inf):
+            self.put(key, expires_at)
 
     def drop(self, key: str) -> None:
         """Note that `key` has no expiry any more, if it had one."""
-        if self._when.pop(key, None) is not None and not self._when:
+        if self._when.pop(key, None) is None:
+            return
+        if self._when:
+            self._compact_if_worth_it()
+        else:
             self.clear()
 
     def clear(self) -> None:
@@ -61,7 +69,9 @@ class ExpiryQueue:
         self.next = heap[0][0] if heap else inf
         return keys
 
-    def _compact(self) -> None:
+    def _compact_if_worth_it(self) -> None:
+        if len(self._heap) <= 2 * len(self._when) + _SLACK:
+            return
         self._heap = [(expires_at, key) for key, expires_at in self._when.items()]
         heapify(self._heap)
         self.next = self._heap[0][0] if self._heap else inf

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 from functools import lru_cache
+from typing import cast
 
 from fastadk_memory.errors import InvalidKeyError, InvalidPatternError
 
@@ -58,11 +59,11 @@ def check_key(key: object, max_bytes: int = DEFAULT_MAX_KEY_BYTES) -> str:
             or holds a lone surrogate, which UTF-8 cannot express (clause K1).
     """
     if type(key) is not str:
-        if not isinstance(key, str):
+        if not issubclass(type(key), str):  # not isinstance, which believes what it is told
             raise InvalidKeyError(
                 f"a key must be a str, not {type(key).__name__}; convert it, e.g. with str()"
             )
-        key = str.__str__(key)
+        key = str.__str__(cast("str", key))
     # Four bytes a code point at the most: short keys need no encoding to be measured.
     if key.isascii():
         size = len(key)
@@ -109,9 +110,9 @@ def check_pattern(pattern: object) -> str:
             matches nothing, as no key is empty.
     """
     if type(pattern) is not str:
-        if not isinstance(pattern, str):
+        if not issubclass(type(pattern), str):
             raise InvalidPatternError(f"a pattern must be a str, not {type(pattern).__name__}")
-        pattern = str.__str__(pattern)
+        pattern = str.__str__(cast("str", pattern))
     size = len(pattern)
     if not pattern.isascii():
         size = _utf8_size(pattern, "pattern", InvalidPatternError)

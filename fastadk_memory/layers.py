@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from fastadk_memory.errors import ConfigurationError, InvalidTTLError
-from fastadk_memory.secrets import find_references
+from fastadk_memory.secrets import find_references, quoted, shown
 from fastadk_memory.ttl import Ttl, ttl_to_ms
 
 __all__ = [
@@ -43,6 +43,9 @@ _POLICY_VARIABLES = {
     f"{PREFIX}PLUGINS__PINS": "pins",
 }
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+DEBUG_VARIABLE = f"{PREFIX}DEBUG"
+"""Not a setting of the memory: it makes the command line show tracebacks."""
+
 QUERY = "its query"
 ENVIRONMENT = (*_CORE_VARIABLES, CONFIG_VARIABLE, *_POLICY_VARIABLES, f"{_OPTION_PREFIX}<NAME>")
 """The environment variables that count. Others with the same prefix are errors."""
@@ -100,6 +103,8 @@ def own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name.startswith(f"{PREFIX}_"):
             continue
+        if name == DEBUG_VARIABLE:
+            continue
         if name.startswith(_OPTION_PREFIX):
             if name == _OPTION_PREFIX:
                 raise ConfigurationError(
@@ -135,7 +140,7 @@ def from_environment(variables: Mapping[str, str]) -> Layer:
             if option in layer.options:
                 raise ConfigurationError(
                     f"{layer.options[option].source} and {name} both give the option "
-                    f"{option!r}; keep one of them"
+                    f"{quoted(option)}; keep one of them"
                 )
             _add_option(layer, option, text, name, Path())
     return _with_url(layer)
@@ -194,7 +199,7 @@ def from_table(table: object, source: Callable[[str], str], folder: Path) -> Lay
         name = _check_key(key, where)
 
         def of_profile(part: str, name: str = name) -> str:
-            return source(f".profiles.{name}{part}")
+            return source(f".profiles.{shown('', name)}{part}")
 
         inner = _as_table(inner, of_profile(""))
         layer.profiles[name] = _with_url(_plain_table(inner, of_profile, folder, _PROFILE_KEYS))
@@ -361,7 +366,7 @@ def _policy_from_text(key: str, text: str, source: str) -> object:
                 "separated by commas"
             )
         if name in pins:
-            raise ConfigurationError(f"{source}: the backend {name!r} is pinned twice")
+            raise ConfigurationError(f"{source}: the backend {quoted(name)} is pinned twice")
         pins[name] = _distribution(distribution, source)
     return pins
 
@@ -399,10 +404,8 @@ def _unknown(source: str, key: str, known: Iterable[str], what: str = "key") -> 
 
     known = list(known)
     nearest = get_close_matches(key[:200], known, n=1)
-    shown = repr(key if len(key) <= 60 else f"{key[:57]}...")
-    if nearest:
-        return ConfigurationError(f"{source}: unknown {what} {shown}; did you mean {nearest[0]!r}?")
-    return ConfigurationError(f"{source}: unknown {what} {shown}; there are {', '.join(known)}")
+    cure = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
+    return ConfigurationError(f"{source}: unknown {what} {quoted(key)}; {cure}")
 
 
 def _kind(value: object) -> str:

@@ -266,7 +266,9 @@ def _harmless_text(error: Exception, given: Mapping[str, object]) -> str:
     words: set[str] = set()
     for value in _texts(given):
         for spelling in (value.lower(), unquote(value).lower()):
-            words.update(re.findall(r"\w+|[^\w\s]{2,}", spelling))
+            words.update(re.findall(r"\w+", spelling))
+            # Of a run of punctuation any part may be the secret: every pair counts.
+            words.update(re.findall(r"(?=([^\w\s]{2}))", spelling))
     if not text or any(word in text.lower() for word in words):
         return f"{kind} (its text may repeat what was given; see the cause)" if text else kind
     return f"{kind}{text}"

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from fastadk_memory.base import MemoryBackend
-from fastadk_memory.config import Configuration, resolve
+from fastadk_memory.config import DEFAULT, Configuration, resolve
 from fastadk_memory.errors import ConfigurationError, FastADKMemoryError, InvalidKeyError
 from fastadk_memory.hooks import Hook
 from fastadk_memory.ttl import Ttl
@@ -182,7 +182,7 @@ def _located(source: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except FastADKMemoryError as error:
-        if source in ("the call", "default"):
+        if source in ("the call", DEFAULT):
             raise
         raise type(error)(f"{source}: {error}") from error.__cause__ or error
 

@@ -12,7 +12,8 @@ import asyncio
 import secrets
 import threading
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -184,9 +185,9 @@ class RecordBackend(MemoryBackend):
     async def set(self, key: str, value: Any, ttl: Ttl | None = None) -> None:
         """See [`MemoryBackend.set`][fastadk_memory.base.MemoryBackend.set]."""
         key = check_key(key, self.max_key_bytes)
-        record = self._new_record(encode(value), ttl_to_ms(ttl))
+        data, ttl_ms = encode(value), ttl_to_ms(ttl)
         async with self._life:
-            await self._put(key, record)
+            await self._put(key, data, ttl_ms)
             await self._sweep()
 
     async def get(self, key: str) -> Any:
@@ -241,8 +242,18 @@ class RecordBackend(MemoryBackend):
 
     async def health_check(self) -> bool:
         """See [`MemoryBackend.health_check`][fastadk_memory.base.MemoryBackend.health_check]."""
+        # A task of its own: one that hangs in a thread cannot be cancelled, and must not
+        # keep the answer waiting.
+        check = asyncio.ensure_future(self._check())
         try:
-            async with asyncio.timeout(self.health_timeout), self._life:
+            done, _ = await asyncio.wait({check}, timeout=self.health_timeout)
+        finally:
+            check.cancel()
+        return bool(done) and check.result()
+
+    async def _check(self) -> bool:
+        try:
+            async with self._life:
                 return await self.check_store()
         except Exception:  # noqa: BLE001 (whatever is wrong, the answer is no: it never raises)
             return False
@@ -290,15 +301,15 @@ class RecordBackend(MemoryBackend):
         }
         async with self._life:
             for key, value in values.items():
-                await self._put(key, self._new_record(value, ttl_ms))
-            await self._sweep()
+                await self._put(key, value, ttl_ms)
+            await self._sweep(len(values))
 
     async def delete_many(self, keys: Iterable[str]) -> int:
         """See [`MemoryBackend.delete_many`][fastadk_memory.base.MemoryBackend.delete_many]."""
         wanted = check_keys(keys, self.max_key_bytes)
         async with self._life:
             existed = [await self._remove(key) for key in wanted]
-            await self._sweep()
+            await self._sweep(len(wanted))
         return sum(existed)
 
     def scan(self, pattern: str = "*", *, batch_size: int = 1000) -> AsyncIterator[str]:
@@ -328,9 +339,9 @@ class RecordBackend(MemoryBackend):
         """See [`MemoryBackend.set_entry`][fastadk_memory.base.MemoryBackend.set_entry]."""
         key = check_key(key, self.max_key_bytes)
         extra = encode(check_metadata(metadata))
-        record = self._new_record(encode(value), ttl_to_ms(ttl), extra)
+        data, ttl_ms = encode(value), ttl_to_ms(ttl)
         async with self._life:
-            await self._put(key, record)
+            record = await self._put(key, data, ttl_ms, extra)
             await self._sweep()
         return _entry(key, record)
 
@@ -343,38 +354,20 @@ class RecordBackend(MemoryBackend):
         """
         key = check_key(key, self.max_key_bytes)
         check_expectation(expect)
-        record = self._new_record(encode(value), ttl_to_ms(ttl))
-        async with self._life, self._lock(key):
-            old = await self.read_record(key)
-            current = None if old is None else unpack(old, key=key)
-            if current is not None and not current.alive(self._clock()):
-                current = None
-            found = Absent.ABSENT if current is None else current.version.hex()
-            if found != expect or not await self.swap_record(key, old, pack(record)):
-                raise ConflictError(
-                    f"the entry {key!r} is not at the expected version; read it again and retry",
-                    key=key,
-                )
-            self._note_expiry(key, record.expires_at)
-        return record.version.hex()
+        data, ttl_ms = encode(value), ttl_to_ms(ttl)
+        async with self._life:
+            version = await self._compare_and_put(key, data, ttl_ms, expect)
+            await self._sweep()
+        return version
 
     async def touch(self, key: str, ttl: Ttl | None) -> bool:
         """See [`MemoryBackend.touch`][fastadk_memory.base.MemoryBackend.touch]."""
         key = check_key(key, self.max_key_bytes)
         ttl_ms = ttl_to_ms(ttl)
-        async with self._life, self._lock(key):
-            while True:
-                old = await self.read_record(key)
-                if old is None:
-                    return False
-                now = self._clock()
-                record = unpack(old, key=key)
-                if not record.alive(now):
-                    return False
-                record = replace(record, expires_at=_expires_at(now, ttl_ms))
-                if await self.swap_record(key, old, pack(record)):
-                    self._note_expiry(key, record.expires_at)
-                    return True
+        async with self._life:
+            touched = await self._touch(key, ttl_ms)
+            await self._sweep()
+        return touched
 
     # ------------------------------------------------------------------ common to all
 
@@ -386,14 +379,58 @@ class RecordBackend(MemoryBackend):
         version = secrets.token_bytes(VERSION_BYTES)
         return Record(now, version, value, _expires_at(now, ttl_ms), metadata)
 
-    async def _put(self, key: str, record: Record) -> None:
+    async def _put(
+        self, key: str, value: bytes, ttl_ms: int | None, metadata: bytes = b""
+    ) -> Record:
         async with self._lock(key):
-            if record.expires_at is not None:
-                # Before the write: one that is cancelled may have happened all the same.
-                self._note_expiry(key, record.expires_at)
-            await self.write_record(key, pack(record))
-            if record.expires_at is None:
-                self._note_expiry(key, None)
+            # Dated here, not when the call came: a TTL must not run while it waits its turn.
+            record = self._new_record(value, ttl_ms, metadata)
+            with self._noting_expiry(key, record.expires_at):
+                await self.write_record(key, pack(record))
+        return record
+
+    async def _compare_and_put(
+        self, key: str, value: bytes, ttl_ms: int | None, expect: Version | Absent
+    ) -> Version:
+        async with self._lock(key):
+            old = await self.read_record(key)
+            current = None if old is None else unpack(old, key=key)
+            record = self._new_record(value, ttl_ms)
+            found: Version | Absent = Absent.ABSENT
+            if current is not None and current.alive(record.created_at):
+                found = current.version.hex()
+            if found == expect:
+                with self._noting_expiry(key, record.expires_at):
+                    if await self.swap_record(key, old, pack(record)):
+                        return record.version.hex()
+        raise ConflictError(
+            f"the entry {key!r} is not at the expected version; read it again and retry", key=key
+        )
+
+    async def _touch(self, key: str, ttl_ms: int | None) -> bool:
+        async with self._lock(key):
+            while True:
+                old = await self.read_record(key)
+                now = self._clock()
+                record = None if old is None else unpack(old, key=key)
+                if record is None or not record.alive(now):
+                    return False
+                record = replace(record, expires_at=_expires_at(now, ttl_ms))
+                with self._noting_expiry(key, record.expires_at):
+                    if await self.swap_record(key, old, pack(record)):
+                        return True
+
+    @contextmanager
+    def _noting_expiry(self, key: str, expires_at: float | None) -> Generator[None]:
+        """Note when a key expires, around the write that decides it.
+
+        A write that fails or is cancelled may have happened or not: until it is known, the
+        earlier of both moments stands, and whoever sweeps looks at the record itself.
+        """
+        if expires_at is not None:
+            self._hasten_expiry(key, expires_at)
+        yield
+        self._note_expiry(key, expires_at)
 
     async def _read(self, key: str) -> Record | None:
         data = await self.read_record(key)
@@ -435,7 +472,8 @@ class RecordBackend(MemoryBackend):
         except CorruptEntryError:
             return None
         if record.expires_at is not None:
-            self._note_expiry(key, record.expires_at)
+            # A listing may be late: what it read must not put off what has come since.
+            self._hasten_expiry(key, record.expires_at)
         return record
 
     def _note_expiry(self, key: str, expires_at: float | None) -> None:
@@ -445,13 +483,21 @@ class RecordBackend(MemoryBackend):
             else:
                 self._expiries.put(key, expires_at)
 
-    async def _sweep(self) -> None:
-        """Remove a few expired entries that nobody has asked for (clause T7)."""
+    def _hasten_expiry(self, key: str, expires_at: float) -> None:
+        with self._expiries_guard:
+            self._expiries.hasten(key, expires_at)
+
+    async def _sweep(self, more: int = 0) -> None:
+        """Remove a few expired entries that nobody has asked for (clause T7).
+
+        Args:
+            more: How many entries the call has added beyond the first.
+        """
         now = self._clock()
         if self._expiries.next > now:
             return
         with self._expiries_guard:
-            due = self._expiries.due(now, _SWEEP)
+            due = self._expiries.due(now, _SWEEP + more)
         for at, key in enumerate(due):
             try:
                 await self._expire(key, now)

@@ -16,7 +16,15 @@ from typing import Any
 
 from fastadk_memory.errors import ConfigurationError
 
-__all__ = ["MASK", "SecretReference", "find_references", "looks_secret", "read_secrets", "shown"]
+__all__ = [
+    "MASK",
+    "SecretReference",
+    "find_references",
+    "looks_secret",
+    "quoted",
+    "read_secrets",
+    "shown",
+]
 
 MASK = "***"
 
@@ -195,6 +203,16 @@ def shown(name: str, value: object) -> str:
     elif not masked.isprintable():
         masked = ascii(masked)
     return masked if len(masked) <= _MAX_SHOWN else masked[: _MAX_SHOWN - 3] + "..."
+
+
+def quoted(name: str) -> str:
+    """Return the name of a key, profile or file for a message, in quotes.
+
+    Args:
+        name: Any text. A URL that got into the wrong place is masked.
+    """
+    text = _masked_text(name)
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")
 
 
 def _masked(name: str, value: object) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import datetime, timedelta, timezone
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from fastadk_memory.errors import InvalidTTLError
 
@@ -90,10 +90,11 @@ def ttl_to_ms(ttl: object) -> int | None:
     """
     if ttl is None:
         return None
-    if isinstance(ttl, timedelta):
-        seconds: int | float = ttl.total_seconds()
-    elif isinstance(ttl, (int, float)) and not isinstance(ttl, bool):
-        seconds = ttl
+    kind = type(ttl)  # not isinstance, which believes what an object says of itself
+    if issubclass(kind, timedelta):
+        seconds = cast("timedelta", ttl).total_seconds()
+    elif issubclass(kind, (int, float)) and kind is not bool:
+        seconds = cast("int | float", ttl)
     else:
         raise InvalidTTLError(
             f"a TTL must be seconds (int or float), a timedelta or None, not {type(ttl).__name__}"

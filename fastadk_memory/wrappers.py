@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from fastadk_memory.base import (
     Absent,
@@ -123,6 +124,22 @@ class WrapperBackend(MemoryBackend):
         """Hand on to `inner`."""
         return self.inner.scan(pattern, batch_size=batch_size)
 
+    def namespace(self, name: str) -> MemoryBackend:
+        """Return a view that has its keys to itself, with this wrapper's ways.
+
+        Where there is a namespace beneath, the view is a copy of this wrapper around a
+        namespace beside that one: two prefixes on top of each other could meet (clause N2).
+        """
+        if not _holds_namespace(self.inner):
+            return super().namespace(name)
+        return self._around(self.inner.namespace(name))
+
+    def _around(self, inner: MemoryBackend) -> Self:
+        view = copy.copy(self)
+        view.inner = inner
+        view.max_key_bytes = inner.max_key_bytes
+        return view
+
     async def set_entry(
         self, key: str, value: Any, ttl: Ttl | None = None, *, metadata: Mapping[str, Any]
     ) -> MemoryEntry:
@@ -209,16 +226,26 @@ class NamespacedBackend(WrapperBackend):
             path = f"{inner.path}/{path}"
             inner = inner.inner
         super().__init__(inner)
+        self._settle(path, close_inner)
+
+    def _settle(self, path: str, close_inner: bool) -> None:
         self.path: str = path
         self._prefix = f"{path}:"  # holds no wildcard: it is its own pattern
-        self.max_key_bytes = inner.max_key_bytes - len(self._prefix)
+        available = self.inner.max_key_bytes
+        self.max_key_bytes = available - len(self._prefix)
         if self.max_key_bytes < MIN_MAX_KEY_BYTES:
             raise InvalidKeyError(
-                f"the namespace takes {len(self._prefix)} of the {inner.max_key_bytes} bytes of a "
-                f"key and would leave fewer than {MIN_MAX_KEY_BYTES}; give it a shorter name"
+                f"the namespace takes {len(self._prefix)} of the {available} bytes of a key "
+                f"and would leave fewer than {MIN_MAX_KEY_BYTES}; give it a shorter name"
             )
         self._life = Lifetime(f"the namespace {path!r}")
         self._close_inner = close_inner
+
+    def namespace(self, name: str) -> MemoryBackend:
+        """Return one more view of the same store, apart from this one, and of its class."""
+        view = copy.copy(self)
+        view._settle(f"{self.path}/{_encode_name(name)}", close_inner=False)
+        return view
 
     def __repr__(self) -> str:
         """Return the class, what it wraps, and the path of names."""
@@ -370,14 +397,22 @@ class NamespacedBackend(WrapperBackend):
         return own if len(own.encode()) <= MAX_PATTERN_BYTES else None
 
 
+def _holds_namespace(backend: MemoryBackend) -> bool:
+    while isinstance(backend, WrapperBackend):
+        if isinstance(backend, NamespacedBackend):
+            return True
+        backend = backend.inner
+    return False
+
+
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_.-]")
 
 
 def _encode_name(name: object) -> str:
-    if not isinstance(name, str) or not name:
+    if not issubclass(type(name), str) or not name:
         raise InvalidKeyError("the name of a namespace must be a str, and not an empty one")
     try:
-        raw = str.__str__(name).encode()
+        raw = str.__str__(cast("str", name)).encode()
     except UnicodeEncodeError as error:
         raise InvalidKeyError(
             "the name of a namespace must be encodable as UTF-8; this one holds a lone surrogate"

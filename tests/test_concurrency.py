@@ -242,3 +242,96 @@ def test_a_thread_returns_and_raises_as_the_function_does() -> None:
     assert asyncio.run(run_in_thread(divmod, 7, 2)) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         asyncio.run(run_in_thread(divmod, 7, 0))
+
+
+def test_a_thread_is_waited_for_when_its_loop_ends() -> None:
+    """The end of asyncio.run cancels every task; the work in the thread goes on all the same."""
+    release, ended = threading.Event(), []
+
+    async def call() -> None:
+        try:
+            await run_in_thread(lambda: (release.wait(10), ended.append("work")))
+        finally:
+            ended.append("call")
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(call())
+        await asyncio.sleep(0.01)
+        threading.Timer(0.05, release.set).start()
+        task.get_name()
+
+    asyncio.run(scenario())
+    assert ended == ["work", "call"]
+
+
+def test_a_mutex_is_not_freed_by_one_that_never_held_it() -> None:
+    mutex = Mutex()
+
+    async def scenario() -> None:
+        await mutex.__aenter__()
+        lost = asyncio.new_event_loop()
+        coroutine = mutex.__aenter__()
+
+        def wait_in_a_loop_that_closes() -> None:
+            async def begin() -> None:
+                coroutine.send(None)
+
+            lost.run_until_complete(begin())
+            lost.close()
+
+        await asyncio.to_thread(wait_in_a_loop_that_closes)
+        await mutex.__aexit__(None, None, None)
+        await mutex.__aenter__()
+        coroutine.close()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await mutex.__aenter__()
+
+    asyncio.run(scenario())
+
+
+def test_a_waiter_in_a_loop_that_stands_still_does_not_hold_up_the_others() -> None:
+    mutex = Mutex()
+    idle = asyncio.new_event_loop()
+
+    async def scenario() -> None:
+        await mutex.__aenter__()
+        tasks = []
+
+        def begin_and_stop() -> None:
+            tasks.append(idle.create_task(mutex.__aenter__()))
+            idle.call_soon(idle.stop)
+            idle.run_forever()
+
+        await asyncio.to_thread(begin_and_stop)
+        waiting = asyncio.ensure_future(mutex.__aenter__())
+        await asyncio.sleep(0)
+        await mutex.__aexit__(None, None, None)
+        async with asyncio.timeout(5):
+            await waiting
+        await mutex.__aexit__(None, None, None)
+        await asyncio.to_thread(idle.run_until_complete, tasks[0])
+        idle.close()
+
+    asyncio.run(scenario())
+
+
+def test_closing_during_a_failing_opening_closes() -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise OSError("down")
+
+    async def scenario() -> None:
+        life = Lifetime("it", fail)
+        opening = asyncio.ensure_future(life.open())
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(life.aclose())
+        await asyncio.sleep(0)
+        assert life.closed
+        await closing
+        with pytest.raises(OSError, match="down"):
+            await opening
+        with pytest.raises(BackendClosedError):
+            await life.open()
+
+    asyncio.run(scenario())

@@ -17,10 +17,11 @@ from distributions import BACKENDS, build_wheel, entry_points_text, install, met
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fastadk_memory
 from fastadk_memory.discovery import Discovery, EntryPoint, discover, normalise
 from fastadk_memory.errors import ConfigurationError
 
-ROOT = str(Path(__file__).parents[1])
+ROOT = str(Path(fastadk_memory.__file__).parents[1])
 
 
 def found(*folders: Path, group: str = BACKENDS) -> Discovery:
@@ -321,6 +322,21 @@ def test_a_name_that_could_harm_a_command_line_never_leaves_the_metadata(tmp_pat
     (entry,) = found(tmp_path).entry_points
     assert (entry.name, entry.distribution) == ("x", "evil")
     assert set(entry.version) <= set("1?2J")
+
+
+def test_a_byte_order_mark_hides_nothing(tmp_path):
+    info = install(tmp_path, "marked", backends={"x": "m:x"})
+    file = info / "entry_points.txt"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert pairs(found(tmp_path)) == [("x", "1.0")]
+
+
+def test_a_folder_that_is_twice_on_the_path_counts_once(tmp_path):
+    info = install(tmp_path, "plugin", backends={"x": "m:x"})
+    (info / "entry_points.txt").write_text(f"[{BACKENDS}]\nx = m:x\nmalformed\n")
+    assert pairs(found(tmp_path, tmp_path)) == [("x", "1.0")]
+    (tmp_path / "self-1.0.dist-info").symlink_to("self-1.0.dist-info")
+    assert len(found(tmp_path, tmp_path).problems) == 2
 
 
 def test_a_large_entry_points_file_is_read_whole(tmp_path):

@@ -104,3 +104,12 @@ def test_anything_else_is_no_pattern(pattern: object) -> None:
 
 def test_the_pattern_of_the_longest_key_is_allowed() -> None:
     assert check_pattern(escape_pattern("*" * 1024))
+
+
+def test_what_only_claims_to_be_a_string_is_refused() -> None:
+    from unittest.mock import Mock
+
+    with pytest.raises(InvalidKeyError):
+        check_key(Mock(spec=str))
+    with pytest.raises(InvalidPatternError):
+        check_pattern(Mock(spec=str))

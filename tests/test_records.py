@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -24,6 +26,7 @@ from fastadk_memory import (
     RecordBackend,
     UnsupportedValueError,
 )
+from fastadk_memory.concurrency import run_in_thread
 
 
 class DictBackend(RecordBackend):
@@ -337,5 +340,103 @@ def test_a_bad_pattern_is_refused_by_every_method_and_nothing_changes(pattern: o
         with pytest.raises(InvalidPatternError):
             memory.scan(pattern)
         assert await memory.get("k") == 1
+
+    asyncio.run(scenario())
+
+
+def test_whatever_writes_clears_away_at_least_as_much_as_it_adds() -> None:
+    async def scenario() -> None:
+        clock = ManualClock()
+        memory = DictBackend(clock)
+        for n in range(50):
+            await memory.compare_and_set(f"lease {n}", 1, expect=ABSENT, ttl=1)
+            await memory.set_many({f"{n}:{m}": 1 for m in range(20)}, ttl=1)
+            await memory.set_entry(f"entry {n}", 1, ttl=1, metadata={})
+            clock.advance(2)
+        assert len(memory.records) <= 22
+        assert await memory.touch("nothing", 1) is False
+        assert len(memory.records) <= 22
+
+    asyncio.run(scenario())
+
+
+def test_a_write_that_fails_does_not_put_off_the_expiry_of_what_is_there() -> None:
+    class Failing(DictBackend):
+        failing = False
+
+        async def write_record(self, key: str, record: bytes) -> None:
+            if self.failing:
+                raise BackendUnavailableError("full")
+            await super().write_record(key, record)
+
+    async def scenario() -> None:
+        clock = ManualClock()
+        memory = Failing(clock)
+        await memory.set("k", "old", ttl=1)
+        memory.failing = True
+        with pytest.raises(BackendUnavailableError):
+            await memory.set("k", "new", ttl=1000)
+        memory.failing = False
+        clock.advance(1)
+        await memory.set("other", 1)
+        assert list(memory.records) == ["other"]
+
+    asyncio.run(scenario())
+
+
+def test_a_ttl_begins_when_the_entry_is_written_not_when_the_call_waits() -> None:
+    clock = ManualClock()
+
+    class Slow(DictBackend):
+        async def open_store(self) -> None:
+            clock.advance(5)
+
+        async def write_record(self, key: str, record: bytes) -> None:
+            await super().write_record(key, record)
+            clock.advance(0.75)
+
+    async def scenario() -> None:
+        memory = Slow(clock)
+        await memory.set("k", 1, ttl=1)
+        assert await memory.get("k") == 1
+        await asyncio.gather(*(memory.set("k", n, ttl=1) for n in range(5)))
+        assert await memory.get("k") is not None
+
+    asyncio.run(scenario())
+
+
+def test_health_answers_in_time_though_a_thread_hangs() -> None:
+    release = threading.Event()
+
+    class Hanging(DictBackend):
+        health_timeout = 0.05
+
+        async def check_store(self) -> bool:
+            await run_in_thread(release.wait, 10)
+            return True
+
+    async def scenario() -> None:
+        memory = Hanging()
+        async with asyncio.timeout(5):
+            assert await memory.health_check() is False
+        release.set()
+        await memory.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_a_call_from_deep_in_the_stack_neither_fails_nor_calls_the_entry_damaged() -> None:
+    value: object = "leaf"
+    for _ in range(100):
+        value = [value]
+
+    async def deeper(levels: int, call) -> object:
+        return await call() if levels == 0 else await deeper(levels - 1, call)
+
+    async def scenario() -> None:
+        memory = DictBackend()
+        levels = sys.getrecursionlimit() - 150
+        await deeper(levels, lambda: memory.set("k", value))
+        assert await deeper(levels, lambda: memory.get("k")) == value
 
     asyncio.run(scenario())

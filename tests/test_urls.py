@@ -130,6 +130,12 @@ def test_the_core_refuses_the_same_for_its_own_options(url):
         split_core_options(url)
 
 
+def test_what_is_encoded_wrongly_does_not_come_along_as_the_cause():
+    with pytest.raises(ConfigurationError) as caught:
+        split_query("redis://h?password=hunter2%ff")
+    assert caught.value.__suppress_context__
+
+
 # ------------------------------------------------------------------ default options
 
 
@@ -184,8 +190,8 @@ def test_unknown_query_keys_reach_the_check_of_options():
         ("redis://:p#w@host", "redis://:***@host"),
         ("redis://:pw@h1,h2:1/s/0?password=x&a=b", "redis://:***@h1,h2:1/s/0?password=***&a=b"),
         (
-            "redis://h?pass%77ord=x&apiKey=y;token=z",
-            "redis://h?pass%77ord=***&apiKey=***;token=***",
+            "redis://h?p%61ssword=x&apiKey=y;token=z",
+            "redis://h?p%61ssword=***&apiKey=***;token=***",
         ),
         ("redis://h?proxy=http%3A%2F%2Fu:p@q", "redis://h?proxy=***"),
         ("redis://h:6379/0?namespace=me@x.org", "redis://h:6379/0?namespace=me@x.org"),

@@ -173,3 +173,32 @@ def test_a_wrapper_hands_on_every_method_of_the_interface() -> None:
         assert name in vars(WrapperBackend), name
         if name not in ("health_check",):
             assert inspect.signature(member) == inspect.signature(getattr(WrapperBackend, name))
+
+
+def test_a_wrapper_around_a_namespace_keeps_inner_namespaces_apart() -> None:
+    async def scenario() -> None:
+        memory = DictBackend(ManualClock())
+        tenant = memory.namespace("a")
+        wrapped = DefaultTtlBackend(tenant, 60)
+        inner = wrapped.namespace("b")
+        await inner.set("k", 1)
+        await tenant.set("b:x", 2)
+        assert list(memory.records) == ["a/b:k", "a:b:x"]
+        assert await inner.keys() == ["k"]
+        assert await inner.ttl("k") == 60
+        assert await tenant.keys() == ["b:x"]
+
+    asyncio.run(scenario())
+
+
+def test_a_namespace_of_a_subclass_is_of_that_subclass() -> None:
+    class Shouting(NamespacedBackend):
+        async def set(self, key, value, ttl=None):
+            await super().set(key, value.upper(), ttl)
+
+    async def scenario() -> None:
+        memory = DictBackend()
+        await Shouting(memory, "a").namespace("b").set("k", "quiet")
+        assert await memory.get("a/b:k") == "QUIET"
+
+    asyncio.run(scenario())

@@ -6,9 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping
 
 
-def medians(
-    contestants: Mapping[str, Callable[[], float]], rounds: int = 9
-) -> dict[str, float]:
+def medians(contestants: Mapping[str, Callable[[], float]], rounds: int = 9) -> dict[str, float]:
     """Return each contestant's median; each call of one returns a figure, such as seconds."""
     figures: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):

@@ -17,15 +17,18 @@ __all__ = ["ShelfBackend"]
 T = TypeVar("T")
 
 _SUFFIX = ".entry"
+_HASHED = "~"
+_SHORT = 100  # a key of that many bytes makes a file name that every system takes
 _LENGTH_BYTES = 2
+_BATCH = 200
 
 
 class ShelfBackend(RecordBackend):
     """Keeps each entry in a file of its own, for one process at a time.
 
-    Written to be read: it is what a backend of somebody else's looks like. A file's name
-    is a hash of its key, as keys may be longer than file names and hold any character;
-    the file begins with the key itself.
+    Written to be read: it is what a backend of somebody else's looks like. Keys may hold
+    any character, and file systems differ in what they tell apart, so a file's name is
+    its key in hexadecimal digits, or a hash of a long one; the file begins with the key.
 
     Args:
         path: The folder; it is made at the first use. By default a temporary one that
@@ -68,10 +71,11 @@ class ShelfBackend(RecordBackend):
 
     async def list_records(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
         """Read the files one by one."""
-        for file in await self._run(_entries, self._folder()):
-            found = await self._run(_read, file)
-            if found is not None and found[0].startswith(prefix):
-                yield found
+        files = await self._run(_files, self._folder(), prefix)
+        for at in range(0, len(files), _BATCH):
+            for key, record in await self._run(_read_all, files[at : at + _BATCH]):
+                if key.startswith(prefix):
+                    yield key, record
 
     def _make_folder(self) -> None:
         try:
@@ -88,7 +92,7 @@ class ShelfBackend(RecordBackend):
         return folder
 
     def _file(self, key: str) -> Path:
-        return self._folder() / (sha256(key.encode()).hexdigest() + _SUFFIX)
+        return self._folder() / (_name(key) + _SUFFIX)
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:
         try:
@@ -122,5 +126,17 @@ def _remove(file: Path) -> None:
     file.unlink(missing_ok=True)
 
 
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.glob(f"*{_SUFFIX}"))
+def _name(key: str) -> str:
+    raw = key.encode()
+    return raw.hex() if len(raw) <= _SHORT else _HASHED + sha256(raw).hexdigest()
+
+
+def _files(folder: Path, prefix: str) -> list[Path]:
+    # A hash does not tell what its key begins with.
+    beginnings = (prefix.encode().hex(), _HASHED)
+    names = (name for name in os.listdir(folder) if name.endswith(_SUFFIX))  # noqa: PTH208
+    return [folder / name for name in names if name.startswith(beginnings)]
+
+
+def _read_all(files: list[Path]) -> list[tuple[str, bytes]]:
+    return [found for file in files if (found := _read(file)) is not None]

@@ -206,6 +206,7 @@ class InMemoryBackend(MemoryBackend):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return values; see [`get_many`][fastadk_memory.base.MemoryBackend.get_many]."""
+        self._check_open()
         found: dict[str, Any] = {}
         for key in check_keys(keys, self.max_key_bytes):
             record = self._find(key)
@@ -223,6 +224,7 @@ class InMemoryBackend(MemoryBackend):
             (key, *_prepare(value)) for key, value in check_items(items, self.max_key_bytes).items()
         ]
         with self._lock:
+            self._check_open()
             for key, value, encoded in prepared:
                 self._put(key, value, encoded, ttl_ms)
 
@@ -327,6 +329,7 @@ class InMemoryBackend(MemoryBackend):
             # What is stored needs no second check; everything else does.
             key = check_key(key, self.max_key_bytes)
             record = self._records.get(key)
+            self._check_open()  # once more: another thread may have closed it in between
         if self._expiries.next != inf and self._expiries.next <= (now := self._clock()):
             with self._lock:
                 self._sweep(now)
@@ -337,7 +340,8 @@ class InMemoryBackend(MemoryBackend):
         if record.expires_at != inf and record.expires_at <= self._clock():
             return None
         if self._max_entries is not None:
-            self._use(key)
+            with self._lock:
+                self._use(key)
         return record
 
     def _put(
@@ -389,7 +393,7 @@ class InMemoryBackend(MemoryBackend):
                 self._records.pop(key, None)
 
     def _use(self, key: str) -> None:
-        """Make the key the most recently used one."""
+        """Make the key the most recently used one. The caller holds the lock."""
         assert isinstance(self._records, OrderedDict)
         with suppress(KeyError):  # another thread may have removed it since
             self._records.move_to_end(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -362,5 +363,38 @@ def test_a_string_enum_is_a_key() -> None:
         assert await memory.get(Name.ADA) == await memory.get("ada") == 1
         assert type((await memory.get_entry(Name.ADA)).key) is str
         assert [type(key) for key in await memory.keys()] == [str]
+
+    asyncio.run(scenario())
+
+
+def test_reading_from_threads_never_disturbs_eviction() -> None:
+    memory = InMemoryBackend(max_entries=20)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    async def write() -> None:
+        for n in range(5000):
+            await memory.set(f"k{n % 50}", n)
+
+    async def read() -> None:
+        for n in range(5000):
+            await memory.get(f"k{n % 50}")
+
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for future in [pool.submit(asyncio.run, work()) for work in (write, read, read, read)]:
+                future.result(timeout=60)
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(asyncio.run(memory.keys())) == 20
+
+
+def test_bulk_calls_of_nothing_are_refused_after_closing_too() -> None:
+    async def scenario() -> None:
+        memory = InMemoryBackend()
+        await memory.aclose()
+        for call in (memory.get_many([]), memory.set_many({}), memory.delete_many([])):
+            with pytest.raises(BackendClosedError):
+                await call
 
     asyncio.run(scenario())
