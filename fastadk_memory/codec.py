@@ -14,7 +14,7 @@ that does not belong.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, ItemsView, Mapping
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -225,6 +225,7 @@ def _container(value: Any, path: str, around: list[int]) -> Any:
 
 def _mapping(value: dict[Any, Any], path: str, around: list[int]) -> Any:
     pairs: list[tuple[Any, Any]] = []
+    items: ItemsView[Any, Any]
     if issubclass(type(value), OrderedDict):  # which has an order of its own
         items = OrderedDict.items(cast("OrderedDict[Any, Any]", value))
     else:
