@@ -33,7 +33,7 @@ from fastadk_memory.errors import (
     UnsupportedValueError,
 )
 
-__all__ = ["DEBUG_VARIABLE", "PROGRAM", "Terminated", "complain", "main"]
+__all__ = ["DEBUG_VARIABLE", "PROGRAM", "Ended", "complain", "main"]
 
 PROGRAM = "fastadk-memory"
 
@@ -42,6 +42,7 @@ DEBUG_VARIABLE = "FASTADK_MEMORY_DEBUG"
 
 OK, NO, USAGE, FAILURE, UNEXPECTED = range(5)
 INTERRUPTED, PIPE_CLOSED, TERMINATED = 130, 141, 143
+_ENDINGS = {INTERRUPTED: "interrupted", TERMINATED: "terminated"}
 
 _CALLERS_MISTAKES = (
     BackendBlockedError,
@@ -56,8 +57,18 @@ _CALLERS_MISTAKES = (
 )
 
 
-class Terminated(BaseException):
-    """The process was asked to end (SIGTERM) and has tidied up."""
+class Ended(BaseException):
+    """Something from outside ended a command, which has tidied up.
+
+    It stands for errors that typer would handle itself, each of its versions differently.
+
+    Args:
+        status: The exit status.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,15 +94,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has gone; what Python still holds for it must not raise at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+        status = PIPE_CLOSED
     except KeyboardInterrupt:
-        complain("interrupted")
-        return INTERRUPTED
-    except Terminated:
-        complain("terminated")
-        return TERMINATED
+        status = INTERRUPTED
+    except Ended as end:
+        status = end.status
+    if status == PIPE_CLOSED:
+        # What Python still holds for the reader must not raise at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    elif status in _ENDINGS:
+        complain(_ENDINGS[status])
     return status
 
 
@@ -118,8 +130,6 @@ def _run(arguments: list[str]) -> int:
         sys.stderr.write("\n")
         complain("nothing was done")
         return NO
-    except BrokenPipeError:
-        raise
     except Exception as error:  # noqa: BLE001 (the last line of defence against tracebacks)
         return _usage(error) if hasattr(error, "format_message") else _unexpected(error)
     return status if isinstance(status, int) else OK

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from fastadk_memory.cli import NO, OK, Terminated, complain
+from fastadk_memory.cli import INTERRUPTED, NO, OK, PIPE_CLOSED, TERMINATED, Ended, complain
 from fastadk_memory.errors import ConfigurationError, UnsupportedValueError
+from fastadk_memory.keys import check_key, check_pattern
+from fastadk_memory.ttl import ttl_to_ms
 
 if TYPE_CHECKING:
     from fastadk_memory.base import MemoryBackend
@@ -131,7 +133,12 @@ def _command(name: str, *examples: str) -> Callable[[Handler], Handler]:
         def command(**values: Any) -> int:
             given = {flag: values.pop(flag) for flag in _CONNECTION}
             given["option"] = tuple(given["option"] or ())
-            return function(Where(**given), **values)
+            try:
+                return function(Where(**given), **values)
+            except BrokenPipeError as error:
+                raise Ended(PIPE_CLOSED) from error
+            except KeyboardInterrupt as error:
+                raise Ended(INTERRUPTED) from error
 
         parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + shared
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -192,7 +199,7 @@ def _run(work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except asyncio.CancelledError:
         if terminated:
-            raise Terminated from None
+            raise Ended(TERMINATED) from None
         raise
 
 
@@ -304,6 +311,9 @@ def set_(
     content = _value(value, file, text=text, raw=raw)
 
     async def store(memory: MemoryBackend) -> MemoryBackend:
+        # A backend of nine methods may check nothing itself; so, too, below.
+        check_key(key, memory.max_key_bytes)
+        ttl_to_ms(ttl)
         await memory.set(key, content, ttl)
         return memory
 
@@ -396,6 +406,7 @@ def keys(
     They are sorted, one a line. In the lines control characters are shown escaped;
     --json prints every key exactly.
     """
+    check_pattern(pattern)
     found = sorted(_with_memory(where, lambda memory: memory.keys(pattern)))
     if as_json:
         _print_json(found)
@@ -419,6 +430,7 @@ def ttl(where: Where, key: Key, as_json: Json = False) -> int:
     """
 
     async def ask(memory: MemoryBackend) -> tuple[bool, int | None]:
+        check_key(key, memory.max_key_bytes)
         left = await memory.ttl(key)
         return left is not None or await memory.exists(key), left
 
@@ -446,20 +458,21 @@ def clear(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
     """Remove all keys, or those that match a pattern. Asks before it does."""
+    chosen = check_pattern("*" if pattern is None else pattern)
     configuration = where.resolve()
     place = f"the backend {configuration.backend!r}"
     if configuration.namespace is not None:
         place = f"the namespace {configuration.namespace!r} of {place}"
 
     async def remove(memory: MemoryBackend) -> str | None:
-        found = await memory.keys("*" if pattern is None else pattern)
+        found = await memory.keys(chosen)
         question = f"Remove {_counted(found)} from {place}?"
         if found and not yes and not typer.confirm(question, err=True):
             return None
         if pattern is None:
             await memory.clear()
         else:
-            await memory.clear_pattern(pattern)
+            await memory.clear_pattern(chosen)
         return _counted(found)
 
     removed = _with_memory(where, remove)

@@ -125,6 +125,7 @@ async def replay(
     backend: str,
     listener: Listener,
     keep: bool = False,
+    short_ttl: float = SHORT_TTL,
 ) -> Replay:
     """Put a backend through an agent's day: replay, recall, expiry, forgetting.
 
@@ -134,6 +135,7 @@ async def replay(
         backend: The backend's name, for the report.
         listener: Hears each step.
         keep: Leave what was stored in its namespace instead of removing it.
+        short_ttl: Seconds of the TTL that is waited out.
 
     Returns:
         What was done, with counts, timings and whatever was wrong.
@@ -152,7 +154,7 @@ async def replay(
         await day.replay()
         await day.verify()
         await day.recall()
-        await day.expire()
+        await day.expire(short_ttl)
         await day.forget()
     except BaseException as error:
         if not keep:
@@ -338,19 +340,19 @@ class _Day:
 
     # ----------------------------------------------------------------- expiry, forgetting
 
-    async def expire(self) -> None:
+    async def expire(self, short_ttl: float) -> None:
         """Store what a fresh search found with a short TTL, and wait until it is gone."""
         fresh = self._of_star(self.stale) or {_user_key(self.star, "fact", "last-seen"): "now"}
-        with self._step("expiry", f"waiting for a TTL of {SHORT_TTL:g} s to pass") as step:
+        with self._step("expiry", f"waiting for a TTL of {short_ttl:g} s to pass") as step:
             stored = time.monotonic()
-            await self.calls("set_many", len(fresh), self.memory.set_many(fresh, SHORT_TTL))
+            await self.calls("set_many", len(fresh), self.memory.set_many(fresh, short_ttl))
             at_once = await self.calls("get_many", len(fresh), self.memory.get_many(list(fresh)))
-            in_time = time.monotonic() - stored < SHORT_TTL
+            in_time = time.monotonic() - stored < short_ttl
             self._expect(
                 len(at_once) == len(fresh) or not in_time,
                 f"{len(fresh) - len(at_once)} keys were gone before their TTL had passed",
             )
-            await asyncio.sleep(SHORT_TTL + 0.05)
+            await asyncio.sleep(short_ttl + 0.05)
             after = await self.calls("get_many", len(fresh), self.memory.get_many(list(fresh)))
             self._expect(not after, f"{len(after)} keys outlived their TTL")
             for key in fresh:
@@ -358,7 +360,7 @@ class _Day:
             self.run.counts["expired"] = len(fresh) - len(after)
             step(
                 f"{len(at_once):,} of {len(fresh):,} there at once, "
-                f"{len(after):,} after waiting {SHORT_TTL + 0.05:g} s"
+                f"{len(after):,} after waiting {short_ttl + 0.05:g} s"
             )
 
     async def forget(self) -> None:

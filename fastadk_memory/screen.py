@@ -27,11 +27,17 @@ __all__ = ["Screen"]
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command end as it does at any other print, instead of exiting here."""
+        raise
+
+
 class Screen:
     """Prints for people. Implements the demo's `Listener`."""
 
     def __init__(self) -> None:
-        self.console = Console(highlight=False)
+        self.console = _Console(highlight=False)
         if not self.console.is_terminal and "COLUMNS" not in os.environ:
             # A file or a program reads: nothing is to be broken into lines for it.
             self.console.width = 1000
@@ -140,11 +146,16 @@ class Screen:
         if probes:
             columns.append("loads in")
         self.table(columns, [_info_row(info, probes) for info in infos])
-        told = [found.error for found in probes.values()] + [info.problem for info in infos]
+        conflicts = [info.problem for info in infos if info.status == "conflict"]
         # A conflict stands in the line of each who takes part in it.
-        for problem in dict.fromkeys(filter(None, told)):
+        told = dict.fromkeys([*conflicts, *(found.error for found in probes.values())])
+        for problem in filter(None, told):
             self.say()
             self.finding("problem", problem)
+        for info in infos:
+            if info.status == "blocked":
+                self.say()
+                self.finding("warning", f"{info.name} ({info.distribution}): {info.problem}")
 
     def configuration(self, configuration: Configuration) -> None:
         """Show every setting with its source, the files, and what was dropped."""
