@@ -91,7 +91,6 @@ def _options(given: tuple[str, ...]) -> dict[str, object] | None:
     return options or None
 
 
-_PANEL = "Which memory"
 _CONNECTION = {
     "backend": Annotated[
         str | None,

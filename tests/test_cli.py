@@ -489,7 +489,7 @@ def test_the_commands_are_these() -> None:
     assert {command.name for command in app.registered_commands} == COMMANDS
 
 
-def test_a_plain_get_loads_neither_rich_nor_pluggy_nor_the_demo() -> None:
+def test_a_plain_get_loads_no_tables_no_hooks_and_no_demo() -> None:
     code = (
         "import sys; from fastadk_memory.cli import main; main(['get', 'k']); "
         "print(*sys.modules, file=sys.stdout)"
@@ -497,7 +497,8 @@ def test_a_plain_get_loads_neither_rich_nor_pluggy_nor_the_demo() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
     assert "fastadk_memory_inmemory" in loaded
-    assert not loaded & {"rich", "pluggy", "importlib_metadata", "fastadk_memory.demo"}
+    ours = {"demo", "doctor", "probe", "replay", "screen", "transcript"}
+    assert not loaded & {"pluggy", "importlib_metadata", *(f"fastadk_memory.{m}" for m in ours)}
 
 
 def test_colour_only_on_a_terminal(cli: CommandLine) -> None:
