@@ -148,3 +148,11 @@ def install_store(site: Path) -> None:
         backends={"store": "acme_store:Store"},
         modules={"acme_store.py": STORE},
     )
+
+
+def with_store(cli: CommandLine, path: Path) -> CommandLine:
+    """Configure a command line for the backend `store`, which keeps its entries in `path`."""
+    install_store(cli.site)
+    cli.environ["FASTADK_MEMORY_BACKEND"] = "store"
+    cli.environ["FASTADK_MEMORY_OPTIONS__PATH"] = str(path)
+    return cli

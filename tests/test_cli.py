@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import typer
-from commandline import CommandLine, install_store
+from commandline import CommandLine, install_store, with_store
 from distributions import backend_source, install
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -50,10 +50,7 @@ def cli(tmp_path: Path) -> CommandLine:
 @pytest.fixture
 def store(cli: CommandLine, tmp_path: Path) -> CommandLine:
     """A command line that is configured for a backend that keeps what it is given."""
-    install_store(cli.site)
-    cli.environ["FASTADK_MEMORY_BACKEND"] = "store"
-    cli.environ["FASTADK_MEMORY_OPTIONS__PATH"] = str(tmp_path / "store.pickle")
-    return cli
+    return with_store(cli, tmp_path / "store.pickle")
 
 
 class Here:

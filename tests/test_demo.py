@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import CommandLine, install_store
+from commandline import CommandLine, install_store, with_store
 from distributions import backend_source, install
 from fastadk_memory_inmemory import InMemoryBackend
 from hypothesis import given
@@ -44,10 +44,7 @@ def cli(tmp_path: Path) -> CommandLine:
 
 @pytest.fixture
 def store(cli: CommandLine, tmp_path: Path) -> CommandLine:
-    install_store(cli.site)
-    cli.environ["FASTADK_MEMORY_BACKEND"] = "store"
-    cli.environ["FASTADK_MEMORY_OPTIONS__PATH"] = str(tmp_path / "store.pickle")
-    return cli
+    return with_store(cli, tmp_path / "store.pickle")
 
 
 class Quiet:

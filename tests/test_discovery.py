@@ -101,7 +101,7 @@ class OneDistribution(importlib.metadata.Distribution):
         return self._text if filename == "entry_points.txt" else None
 
     def locate_file(self, path: object) -> Path:
-        raise NotImplementedError
+        raise AssertionError("discovery reads metadata; it has no business with the files")
 
 
 class OwnEntryPoints(OneDistribution):
