@@ -116,11 +116,16 @@ class MemoryBackend(ABC):
             that says nothing follows the core; one that names a version is refused by a
             core of another ([`IncompatibleBackendError`]
             [fastadk_memory.errors.IncompatibleBackendError]).
+        contract_options: Options with which the contract may make any number of stores
+            apart from each other, where no options would not do: `{tmp}` in a text stands
+            for a new folder, `{unique}` for a new name. So `fastadk-memory check NAME`
+            needs no options.
     """
 
     capabilities: frozenset[Capability] = frozenset()
     max_key_bytes: int = DEFAULT_MAX_KEY_BYTES
     api_version: ClassVar[int] = API_VERSION
+    contract_options: ClassVar[Mapping[str, str]] = {}
 
     # ------------------------------------------------------------------ the nine
 
@@ -337,6 +342,8 @@ class MemoryBackend(ABC):
             if not await self.exists(key):
                 return None
             value = await self.get(key)  # it may have come between the two calls
+            if value is None and not await self.exists(key):
+                return None  # or gone again
         left = await self.ttl(key)
         if left is None:
             return MemoryEntry(key, value)
@@ -359,13 +366,18 @@ class MemoryBackend(ABC):
 
         A cancelled call changes nothing.
         """
+        wanted = check_keys(keys, self.max_key_bytes)
+        if not wanted:
+            await self.open()  # which refuses when it is closed
         found: dict[str, Any] = {}
-        for key in check_keys(keys, self.max_key_bytes):
+        for key in wanted:
             value = await self.get(key)
             if value is None:
                 if not await self.exists(key):
                     continue
                 value = await self.get(key)  # it may have come between the two calls
+                if value is None and not await self.exists(key):
+                    continue  # or gone again
             found[key] = value
         return found
 
@@ -388,6 +400,8 @@ class MemoryBackend(ABC):
 
         ttl_to_ms(ttl)
         checked = check_items(items, self.max_key_bytes)
+        if not checked:
+            await self.open()  # which refuses when it is closed
         for key, value in checked.items():
             await self.set(key, value, ttl)
 
@@ -405,8 +419,11 @@ class MemoryBackend(ABC):
 
         A cancelled call may have removed some of them, each of them whole.
         """
+        wanted = check_keys(keys, self.max_key_bytes)
+        if not wanted:
+            await self.open()  # which refuses when it is closed
         existed = 0
-        for key in check_keys(keys, self.max_key_bytes):
+        for key in wanted:
             if await self.exists(key):
                 await self.delete(key)
                 existed += 1

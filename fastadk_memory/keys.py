@@ -185,7 +185,7 @@ def matcher(pattern: str) -> Callable[[str], object]:
         prefix = pattern[:-1]
         return lambda key: key.startswith(prefix)
     # fnmatch translates "*" to atomic groups, which is why no pattern can blow up.
-    return re.compile(translate(pattern)).match
+    return re.compile(translate(_literal_brackets(pattern))).match
 
 
 def filter_keys(pattern: str, keys: Iterable[str]) -> list[str]:
@@ -204,6 +204,24 @@ def filter_keys(pattern: str, keys: Iterable[str]) -> list[str]:
         prefix = pattern[:-1]
         return [key for key in keys if key.startswith(prefix)]
     return list(filter(matcher(pattern), keys))
+
+
+def _literal_brackets(pattern: str) -> str:
+    """Return the same pattern with each `[` that nothing can close written as `[[]`.
+
+    fnmatch looks to the end of the pattern at each of them: 4,096 take it a second.
+    """
+    at = pattern.find("[")
+    while at >= 0:
+        start = at + 1
+        start += pattern.startswith("!", start)
+        start += pattern.startswith("]", start)  # one that comes first does not close
+        end = pattern.find("]", start)
+        if end < 0:
+            # Where this one finds none, those after it do not either.
+            return pattern[:at] + pattern[at:].replace("[", "[[]")
+        at = pattern.find("[", end)
+    return pattern
 
 
 def _matches_everything(key: str) -> bool:

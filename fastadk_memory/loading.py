@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 from fastadk_memory.base import API_VERSION, MemoryBackend
+from fastadk_memory.directory import distributions
 from fastadk_memory.discovery import EntryPoint
 from fastadk_memory.errors import (
     BackendLoadError,
@@ -19,7 +20,7 @@ from fastadk_memory.errors import (
     FastADKMemoryError,
     IncompatibleBackendError,
 )
-from fastadk_memory.selection import OFFICIAL, pip_command
+from fastadk_memory.selection import pip_command
 
 __all__ = ["Factory", "check_factory", "construct", "load_object", "origin_of", "url_options"]
 
@@ -241,7 +242,7 @@ def _import_advice(error: BaseException, module: str, entry: EntryPoint) -> str:
 
 def _reinstall(entry: EntryPoint) -> str:
     # A name on an index need not be the same project as one that came from elsewhere.
-    if entry.distribution in OFFICIAL.values():
+    if entry.distribution in distributions():
         return f"reinstall it: {pip_command(f'install --force-reinstall {entry.distribution}')}"
     return f"reinstall {entry.distribution} from where it came"
 

@@ -73,10 +73,13 @@ class RecordBackend(MemoryBackend):
             self._records.pop(key, None)
 
         async def list_records(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
-            for key, record in list(self._records.items()):
+            for key, record in self._records.copy().items():
                 if key.startswith(prefix):
                     yield key, record
     ```
+
+    (`copy`, since another thread may write meanwhile: it is one step of the interpreter, and
+    a `list` of the items is not.)
 
     What the primitives may rely on: keys are valid; the store is open; for one key, no two
     of `write_record`, `delete_record` and `swap_record` run at once within this object.
@@ -393,16 +396,20 @@ class RecordBackend(MemoryBackend):
         self, key: str, value: bytes, ttl_ms: int | None, expect: Version | Absent
     ) -> Version:
         async with self._lock(key):
-            old = await self.read_record(key)
-            current = None if old is None else unpack(old, key=key)
-            record = self._new_record(value, ttl_ms)
-            found: Version | Absent = Absent.ABSENT
-            if current is not None and current.alive(record.created_at):
-                found = current.version.hex()
-            if found == expect:
+            while True:
+                old = await self.read_record(key)
+                current = None if old is None else unpack(old, key=key)
+                record = self._new_record(value, ttl_ms)
+                found: Version | Absent = Absent.ABSENT
+                if current is not None and current.alive(record.created_at):
+                    found = current.version.hex()
+                if found != expect:
+                    break
                 with self._noting_expiry(key, record.expires_at):
                     if await self.swap_record(key, old, pack(record)):
                         return record.version.hex()
+                # Another client was faster. If it only touched the entry, or swept away an
+                # expired one, the expectation still holds: look again.
         raise ConflictError(
             f"the entry {key!r} is not at the expected version; read it again and retry", key=key
         )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fastadk_memory.directory import known_names, published_as
 from fastadk_memory.discovery import EntryPoint, Problem, normalise
 from fastadk_memory.errors import (
     BackendBlockedError,
@@ -27,17 +28,6 @@ from fastadk_memory.policy import Policy, pin_advice
 __all__ = ["BackendInfo", "Selection", "check_name", "install_command", "pip_command"]
 
 Status = Literal["ok", "blocked", "conflict"]
-
-OFFICIAL = {
-    "inmemory": "fastadk-memory-inmemory",
-    "memory": "fastadk-memory-inmemory",
-    "file": "fastadk-memory-file",
-    "redis": "fastadk-memory-redis",
-    "rediss": "fastadk-memory-redis",
-    "valkey": "fastadk-memory-redis",
-    "valkeys": "fastadk-memory-redis",
-}
-"""Whom to install for a name. Only what stands here is ever put into a command."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*\Z")
 
@@ -99,17 +89,17 @@ def pip_command(arguments: str) -> str:
 
 
 def install_command(name: str) -> str | None:
-    """Return the command that installs the official backend of this name.
+    """Return the command that installs the published backend of this name.
 
     Args:
         name: The name of a backend.
 
     Returns:
-        A command for a shell; `None` for every name that the core ships no hint for. The
-        distribution is never made up from `name`.
+        A command for a shell; `None` for every name that is not in the directory of
+        published backends. The distribution is never made up from `name`.
     """
-    distribution = OFFICIAL.get(name)
-    return None if distribution is None else pip_command(f"install {distribution}")
+    found = published_as(name)
+    return None if found is None else pip_command(f"install {found.distribution}")
 
 
 class Selection:
@@ -281,8 +271,8 @@ class Selection:
                 f"the name {name!r} stands for several objects of one distribution: {listed}; "
                 f"tell its authors, or block it and install another"
             )
-        official = OFFICIAL.get(name)
-        best = official if official in providers else min(providers)
+        known = published_as(name)
+        best = known.distribution if known and known.distribution in providers else min(providers)
         return BackendConflictError(
             f"the name {name!r} is claimed by {len(providers)} distributions: {listed}; "
             f"say which one you trust, e.g. {pin_advice(name, str(best))}; or uninstall the other"
@@ -313,7 +303,8 @@ class Selection:
         )
 
     def _pin_cure(self, name: str, pin: str) -> str:
-        command = install_command(name) if OFFICIAL.get(name) == pin else None
+        known = published_as(name)
+        command = install_command(name) if known and known.distribution == pin else None
         return (
             f"install it ({command}) or change the pin"
             if command
@@ -324,10 +315,11 @@ class Selection:
         from difflib import get_close_matches
 
         installed = [known for known in {*self._claims, *self._registered} if self._opens(known)]
-        known = sorted({*installed, *OFFICIAL})
+        published = known_names()
+        known = sorted({*installed, *published})
         near = get_close_matches(name[:100].lower(), known, n=1)
         guess = f"; did you mean {near[0]!r}?" if near and near[0] != name else ";"
-        wanted = name if name in OFFICIAL else (near[0] if near else "")
+        wanted = name if name in published else (near[0] if near else "")
         command = None if wanted in installed else install_command(wanted)
         have = ", ".join(sorted(installed)) or "none"
         return BackendNotFoundError(

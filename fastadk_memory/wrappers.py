@@ -385,8 +385,10 @@ class NamespacedBackend(WrapperBackend):
 
     def _own_keys(self, full_keys: Iterable[str]) -> list[str]:
         # A store whose patterns are sloppy must still not show another namespace's keys.
+        # And the prefix alone, which only the bare store can hold, leaves no key.
         prefix = self._prefix
-        return [key[len(prefix) :] for key in full_keys if key.startswith(prefix)]
+        size = len(prefix)
+        return [key[size:] for key in full_keys if len(key) > size and key.startswith(prefix)]
 
     def _own_entry(self, entry: MemoryEntry) -> MemoryEntry:
         return replace(entry, key=entry.key.removeprefix(self._prefix))

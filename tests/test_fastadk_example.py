@@ -105,7 +105,7 @@ def test_opened_by_name_the_nine_methods_are_its_own() -> None:
         assert await memory.exists("other")
         assert not await memory.exists("absent")
         assert await memory.ttl("user:1") is None
-        assert await memory.ttl("user:2") in (99, 100)
+        assert 90 <= await memory.ttl("user:2") <= 100
         assert sorted(await memory.keys()) == ["other", "user:1", "user:2"]
 
         await memory.delete("absent")
@@ -143,7 +143,7 @@ def test_get_entry_is_put_together_from_the_nine() -> None:
         assert entry.created_at is entry.version is None
         assert entry.metadata == {}
         assert entry.expires_at is not None
-        assert 97 < (entry.expires_at - datetime.now(timezone.utc)).total_seconds() <= 100
+        assert 90 < (entry.expires_at - datetime.now(timezone.utc)).total_seconds() <= 100
 
     with_memory(use)
 
@@ -151,7 +151,7 @@ def test_get_entry_is_put_together_from_the_nine() -> None:
 def test_bulk_calls_are_made_of_single_ones() -> None:
     async def use(memory: MemoryBackend) -> None:
         await memory.set_many({"a": 1, "b": None, "c": 3}, ttl=100)
-        assert await memory.ttl("c") in (99, 100)
+        assert 90 <= await memory.ttl("c") <= 100
         assert await memory.get_many(["b", "absent", "a", "b"]) == {"b": None, "a": 1}
         assert await memory.delete_many(["a", "absent", "c", "a"]) == 2
         assert await memory.keys() == ["b"]

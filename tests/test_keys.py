@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import fastadk_memory.keys as keys_module
 from fastadk_memory.errors import InvalidKeyError, InvalidPatternError
 from fastadk_memory.keys import (
     check_key,
@@ -113,3 +114,23 @@ def test_what_only_claims_to_be_a_string_is_refused() -> None:
         check_key(Mock(spec=str))
     with pytest.raises(InvalidPatternError):
         check_pattern(Mock(spec=str))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["[" * 4096, "*[" * 2048, "[a]" + "[!" * 2046, "[]" + "[" * 4000]
+)
+def test_brackets_that_nothing_closes_are_literal_and_cost_no_time(pattern: str) -> None:
+    short = pattern[:40]
+    assert bool(matcher(short)(short)) == fnmatchcase(short, short)
+    assert bool(matcher(short)("a[!")) == fnmatchcase("a[!", short)
+    translated: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        # No timed assertion: what reaches fnmatch has no bracket to look for in vain.
+        patch.setattr(keys_module, "translate", lambda text: translated.append(text) or "")
+        matcher.__wrapped__(pattern)
+    assert "[" not in translated[0].replace("[[]", "").replace("[a]", "").replace("[]", "", 1)
+
+
+@given(st.text("[]!-a*?", max_size=12), st.text("[]!-a", min_size=1, max_size=6))
+def test_brackets_mean_what_fnmatch_says(pattern: str, key: str) -> None:
+    assert bool(matcher(pattern)(key)) == fnmatchcase(key, pattern)

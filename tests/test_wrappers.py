@@ -8,7 +8,6 @@ import inspect
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from model import KEYS, agrees_with_the_model
 from test_records import DictBackend
 
 from fastadk_memory import (
@@ -27,15 +26,7 @@ from fastadk_memory import (
 )
 from fastadk_memory.keys import escape_pattern
 
-test_a_wrapper_agrees_with_the_model = agrees_with_the_model(
-    lambda clock: WrapperBackend(DictBackend(clock))
-)
-test_a_namespace_agrees_with_the_model = agrees_with_the_model(
-    lambda clock: NamespacedBackend(DictBackend(clock), "a*", close_inner=True)
-)
-test_a_namespace_of_a_namespace_agrees_with_the_model = agrees_with_the_model(
-    lambda clock: DictBackend(clock).namespace("a").namespace("b")
-)
+KEYS = ["a", "b", "ab", "a:b", "a*", "A", "é", "[a]", "a\n", "ключ"]
 
 names = st.sampled_from(["a", "ab", "a:b", "a/b", "a*", "[x]", "é", "%", ".", " ", "a%3Ab"])
 paths = st.lists(names | st.text(min_size=1, max_size=5), min_size=1, max_size=3)
@@ -112,6 +103,17 @@ def test_errors_and_entries_name_the_key_of_the_namespace() -> None:
             await view.get("k")
         assert damaged.value.key == "k"
         assert isinstance(damaged.value.__cause__, CorruptEntryError)
+
+    asyncio.run(scenario())
+
+
+def test_a_raw_key_that_is_a_prefix_alone_is_no_key_of_the_namespace() -> None:
+    async def scenario() -> None:
+        async with DictBackend() as memory:
+            await memory.set("a:", "raw")
+            view = memory.namespace("a")
+            assert await view.keys() == []
+            assert [key async for key in view.scan()] == []
 
     asyncio.run(scenario())
 
