@@ -12,7 +12,6 @@ import pytest
 from fastadk_memory_inmemory import InMemoryBackend
 from hypothesis import given
 from hypothesis import strategies as st
-from model import agrees_with_the_model
 
 from fastadk_memory import (
     ABSENT,
@@ -24,14 +23,6 @@ from fastadk_memory import (
     InvalidTTLError,
     ManualClock,
     UnsupportedValueError,
-)
-
-test_it_agrees_with_the_model = agrees_with_the_model(lambda clock: InMemoryBackend(clock=clock))
-test_a_bound_that_is_not_reached_changes_nothing = agrees_with_the_model(
-    lambda clock: InMemoryBackend(100, clock)
-)
-test_a_namespace_agrees_with_the_model = agrees_with_the_model(
-    lambda clock: InMemoryBackend(clock=clock).namespace("tenant")
 )
 
 

@@ -1,0 +1,1 @@
+"""Sequences of operations against a plain model (the laws over all clauses)."""
