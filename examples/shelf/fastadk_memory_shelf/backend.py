@@ -1,15 +1,20 @@
-"""`ShelfBackend`: one file for each entry, in a folder."""
+"""The backend: one file for each entry, in a folder.
+
+It is complete, and proven by `tests/`. Put your own store in the place of the folder, one
+method after another, and let the contract tell what is still missing.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
-from fastadk_memory import BackendUnavailableError, Capability, RecordBackend
+from fastadk_memory import BackendUnavailableError, Capability, Clock, RecordBackend
 from fastadk_memory.concurrency import run_in_thread
 
 __all__ = ["ShelfBackend"]
@@ -26,19 +31,24 @@ _BATCH = 200
 class ShelfBackend(RecordBackend):
     """Keeps each entry in a file of its own, for one process at a time.
 
-    Written to be read: it is what a backend of somebody else's looks like. Keys may hold
-    any character, and file systems differ in what they tell apart, so a file's name is
-    its key in hexadecimal digits, or a hash of a long one; the file begins with the key.
+    Keys may hold any character, and file systems differ in what they tell apart. So a
+    file's name is its key in hexadecimal digits, or a hash of a long one; the file begins
+    with the key.
 
     Args:
         path: The folder; it is made at the first use. By default a temporary one that
             goes away on `aclose`.
+        clock: Tells the time, in seconds since 1970; another one for tests.
     """
 
     capabilities = RecordBackend.capabilities | {Capability.PERSISTENT}
+    # The interface that this was written for; a core with another one refuses it by name.
+    api_version: ClassVar[int] = 1
+    # So that `fastadk-memory check shelf` needs no options.
+    contract_options: ClassVar[Mapping[str, str]] = {"path": "{tmp}/store"}
 
-    def __init__(self, path: Path | None = None) -> None:
-        super().__init__()
+    def __init__(self, path: Path | None = None, *, clock: Clock = time.time) -> None:
+        super().__init__(clock=clock)
         self._path = path
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if path is None:
@@ -77,24 +87,31 @@ class ShelfBackend(RecordBackend):
                 if key.startswith(prefix):
                     yield key, record
 
+    async def check_store(self) -> bool:
+        """Tell whether the folder is still there."""
+        return await self._run(os.path.isdir, self._folder())
+
     def _make_folder(self) -> None:
         try:
             if self._path is None:
-                self._temporary = tempfile.TemporaryDirectory(prefix="fastadk-memory-shelf-")
+                self._temporary = tempfile.TemporaryDirectory(prefix="fastadk-memory-")
             else:
                 self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise BackendUnavailableError(f"cannot make the folder {self._path}") from error
+            raise BackendUnavailableError(
+                f"cannot make the folder {self._path}: {error.strerror}"
+            ) from error
 
     def _folder(self) -> Path:
         folder = self._path if self._temporary is None else Path(self._temporary.name)
-        assert folder is not None
+        assert folder is not None  # the store is open
         return folder
 
     def _file(self, key: str) -> Path:
         return self._folder() / (_name(key) + _SUFFIX)
 
     async def _run(self, function: Callable[..., T], *arguments: object) -> T:
+        # Files may be slow, and the event loop must not wait for them.
         try:
             return await run_in_thread(function, *arguments)
         except OSError as error:
@@ -116,7 +133,7 @@ def _read(file: Path) -> tuple[str, bytes] | None:
 
 def _write(file: Path, data: bytes) -> None:
     beside = file.with_suffix(f".{os.getpid()}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(beside, flags, 0o600), "wb") as stream:
         stream.write(data)
     beside.replace(file)

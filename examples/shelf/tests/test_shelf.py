@@ -1,4 +1,4 @@
-"""`ShelfBackend`: agrees with the model, and keeps what it was given."""
+"""What is special to this backend; test_shelf_contract.py has the contract."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from fastadk_memory import BackendUnavailableError, Capability, open_memory
+
 from fastadk_memory_shelf import ShelfBackend
-from hypothesis import settings
-from model import agrees_with_the_model
-
-from fastadk_memory import BackendUnavailableError, Capability, CorruptEntryError, ManualClock
 
 
-class TimedShelf(ShelfBackend):
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__()
-        self._clock = clock
+def test_it_is_opened_by_name_and_by_url(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_memory("shelf", path=tmp_path / "store") as memory:
+            await memory.set("greeting", "hello")
+        url = f"shelf://{(tmp_path / 'store').as_posix()}"
+        async with open_memory(url) as memory:
+            assert await memory.get("greeting") == "hello"
 
-
-# Each operation is a trip to the disk: fewer examples than in memory.
-test_it_agrees_with_the_model = settings(max_examples=15)(agrees_with_the_model(TimedShelf))
+    asyncio.run(scenario())
 
 
 def test_entries_survive_closing_and_reopening(tmp_path: Path) -> None:
+    key = "k/../\n" * 100
+
     async def scenario() -> None:
-        async with ShelfBackend(tmp_path / "shelf") as memory:
-            entry = await memory.set_entry("k/../\n" * 100, [1], 60, metadata={"a": 1})
-        async with ShelfBackend(tmp_path / "shelf") as memory:
-            assert await memory.get_entry("k/../\n" * 100) == entry
+        async with ShelfBackend(tmp_path / "store") as memory:
+            entry = await memory.set_entry(key, [1], 60, metadata={"a": 1})
+        async with ShelfBackend(tmp_path / "store") as memory:
+            assert await memory.get_entry(key) == entry
 
     asyncio.run(scenario())
 
@@ -46,21 +47,17 @@ def test_a_temporary_folder_goes_away_and_is_not_called_persistent() -> None:
     asyncio.run(scenario())
 
 
-def test_a_damaged_file_does_not_hide_the_others(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with ShelfBackend(tmp_path) as memory:
-            await memory.set_many({"bad": 1, "good": 2})
-            file = memory._file("bad")
-            file.write_bytes(file.read_bytes()[:-1])
-            with pytest.raises(CorruptEntryError):
-                await memory.get("bad")
-            assert await memory.get("good") == 2
-            assert sorted(await memory.keys()) == ["bad", "good"]
-
-    asyncio.run(scenario())
-
-
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BackendUnavailableError, match="file/shelf"):
-        asyncio.run(ShelfBackend(tmp_path / "file" / "shelf").get("k"))
+    with pytest.raises(BackendUnavailableError, match="store"):
+        asyncio.run(ShelfBackend(tmp_path / "file" / "store").get("k"))
+
+
+def test_without_its_folder_it_is_not_healthy(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with ShelfBackend(tmp_path / "store") as memory:
+            assert await memory.health_check()
+            (tmp_path / "store").rmdir()
+            assert not await memory.health_check()
+
+    asyncio.run(scenario())
