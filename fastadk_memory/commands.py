@@ -2,6 +2,7 @@
 
 What a command does beyond that is in a module of its own: `demo`, `doctor`, `probe`. A
 command returns its exit status; errors are raised, and `fastadk_memory.cli` prints them.
+The commands for authors of backends are in `fastadk_memory.publishing`.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from fastadk_memory.ttl import ttl_to_ms
 if TYPE_CHECKING:
     from fastadk_memory.base import MemoryBackend
     from fastadk_memory.config import Configuration, Flags
+    from fastadk_memory.directory import Published
     from fastadk_memory.probe import Probe
     from fastadk_memory.registry import BackendInfo
     from fastadk_memory.replay import Listener, Replay, Step
     from fastadk_memory.screen import Screen
 
-__all__ = ["app"]
+__all__ = ["Json", "app", "examples", "backend_names", "print_json", "progress", "screen"]
 
 T = TypeVar("T")
 Handler = TypeVar("Handler", bound=Callable[..., int])
@@ -91,10 +93,23 @@ def _options(given: tuple[str, ...]) -> dict[str, object] | None:
     return options or None
 
 
+def backend_names(incomplete: str) -> list[str]:
+    """Return the names that a shell may complete to; imports no plugin."""
+    from fastadk_memory.defaults import backends
+
+    return [name for name in backends.names() if name.startswith(incomplete)]
+
+
 _CONNECTION = {
     "backend": Annotated[
         str | None,
-        typer.Option("--backend", "-b", metavar="NAME", help="The backend's name."),
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help="The backend's name.",
+            autocompletion=backend_names,
+        ),
     ],
     "url": Annotated[
         str | None, typer.Option("--url", metavar="URL", help="A URL that selects a backend.")
@@ -118,9 +133,14 @@ _CONNECTION = {
 }
 
 
-def _command(name: str, *examples: str) -> Callable[[Handler], Handler]:
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: what calls of it look like."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _command(name: str, *calls: str) -> Callable[[Handler], Handler]:
     """Make a function a command: its first argument becomes the flags that all take."""
-    epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+    epilog = examples(*calls)
 
     def decorate(function: Handler) -> Handler:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -215,13 +235,20 @@ def _with_memory(where: Where, work: Callable[[MemoryBackend], Awaitable[T]]) ->
     return _run(opened)
 
 
-def _screen() -> Screen:
+def screen() -> Screen:
+    """Return what prints for people."""
     from fastadk_memory.screen import Screen
 
     return Screen()
 
 
-def _print_json(value: object) -> None:
+def progress(what: str, *, quiet: bool) -> AbstractContextManager[object]:
+    """Show `what` as under way while it lasts, if somebody is looking on at a terminal."""
+    return nullcontext() if quiet else screen().doing(what)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, for programs."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=_ascii_only()))
 
 
@@ -377,10 +404,14 @@ def delete(
         list[str],
         typer.Argument(help="The keys, taken literally.", show_default=False),
     ],
+    as_json: Json = False,
 ) -> int:
     """Remove keys. An absent key is no error."""
     removed = _with_memory(where, lambda memory: memory.delete_many(keys))
-    typer.echo(f"removed {removed} of {len(set(keys))}")
+    if as_json:
+        print_json({"removed": removed, "asked": len(set(keys))})
+    else:
+        typer.echo(f"removed {removed} of {len(set(keys))}")
     return OK
 
 
@@ -408,7 +439,7 @@ def keys(
     check_pattern(pattern)
     found = sorted(_with_memory(where, lambda memory: memory.keys(pattern)))
     if as_json:
-        _print_json(found)
+        print_json(found)
     for key in () if as_json else found:
         typer.echo(_printable(key))
     return OK
@@ -437,7 +468,7 @@ def ttl(where: Where, key: Key, as_json: Json = False) -> int:
     if not present:
         return _absent(key)
     if as_json:
-        _print_json(left)
+        print_json(left)
     else:
         typer.echo("never" if left is None else str(left))
     return OK
@@ -455,6 +486,7 @@ def clear(
         typer.Argument(help="Only the keys that match; all without.", show_default=False),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Remove all keys, or those that match a pattern. Asks before it does."""
     chosen = check_pattern("*" if pattern is None else pattern)
@@ -463,27 +495,30 @@ def clear(
     if configuration.namespace is not None:
         place = f"the namespace {configuration.namespace!r} of {place}"
 
-    async def remove(memory: MemoryBackend) -> str | None:
+    async def remove(memory: MemoryBackend) -> int | None:
         found = await memory.keys(chosen)
-        question = f"Remove {_counted(found)} from {place}?"
+        question = f"Remove {_counted(len(found))} from {place}?"
         if found and not yes and not typer.confirm(question, err=True):
             return None
         if pattern is None:
             await memory.clear()
         else:
             await memory.clear_pattern(chosen)
-        return _counted(found)
+        return len(found)
 
     removed = _with_memory(where, remove)
     if removed is None:
         complain("nothing was removed")
         return NO
-    typer.echo(f"removed {removed}")
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        typer.echo(f"removed {_counted(removed)}")
     return OK
 
 
-def _counted(keys: list[str]) -> str:
-    return f"{len(keys):,} key{'' if len(keys) == 1 else 's'}"
+def _counted(keys: int) -> str:
+    return f"{keys:,} key{'' if keys == 1 else 's'}"
 
 
 def _absent(key: str) -> int:
@@ -499,6 +534,7 @@ def _absent(key: str) -> int:
     "fastadk-memory backends",
     "fastadk-memory backends --probe",
     "fastadk-memory backends --json | jq '.[].name'",
+    "fastadk-memory backends --known",
 )
 def list_backends(
     where: Where,
@@ -511,12 +547,17 @@ def list_backends(
     limit: Annotated[
         float, typer.Option("--limit", min=0.1, metavar="SECONDS", help="Time for each probe.")
     ] = 15.0,
+    known: Annotated[
+        bool,
+        typer.Option("--known", help="List the published ones instead, installed or not."),
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """List the installed backends. Imports none of them, unless --probe says so.
+    """List the backends: what is installed, what is published.
 
-    With --backend or --url only that one. With --probe the exit status is 1 if a backend
-    that may be loaded cannot be.
+    None of them is imported, unless --probe says so. With --backend or --url only that one is
+    listed. With --probe the exit status is 1 if a backend that may be loaded cannot be. In
+    JSON the published ones are listed with --known.
     """
     from fastadk_memory.config import load_policy
     from fastadk_memory.defaults import backends, policy_in_force
@@ -525,13 +566,48 @@ def list_backends(
     policy = load_policy(config=where.config)
     with policy_in_force(policy):
         infos = _asked_for(where, backends.infos())
+    if known:
+        return _list_published(infos, as_json=as_json)
     usable = [info.name for info in infos if info.status == "ok"] if probe else []
-    probes = probe_all(usable, policy, limit=limit)
+    with progress("importing the backends, each in a process of its own", quiet=as_json):
+        probes = probe_all(usable, policy, limit=limit)
     if as_json:
-        _print_json([_info_json(info, probes) for info in infos])
+        print_json([_info_json(info, probes) for info in infos])
     else:
-        _screen().backends(infos, probes)
+        screen().backends(infos, probes)
+        if where.backend is None and where.url is None:
+            screen().published(_not_installed(infos))
     return OK if all(each.ok for each in probes.values()) else NO
+
+
+def _list_published(infos: list[BackendInfo], *, as_json: bool) -> int:
+    from dataclasses import asdict
+
+    from fastadk_memory.directory import published
+
+    missing = _not_installed(infos)
+    if as_json:
+        print_json(
+            [
+                {
+                    **asdict(each),
+                    "certified": each.certified and each.certified.isoformat(),
+                    "installed": each not in missing,
+                }
+                for each in published()
+            ]
+        )
+    else:
+        screen().directory(published(), missing)
+    return OK
+
+
+def _not_installed(infos: list[BackendInfo]) -> list[Published]:
+    from fastadk_memory.directory import published
+    from fastadk_memory.discovery import normalise
+
+    have = {normalise(info.distribution) for info in infos if info.distribution is not None}
+    return [each for each in published() if each.distribution not in have]
 
 
 def _asked_for(where: Where, infos: list[BackendInfo]) -> list[BackendInfo]:
@@ -565,9 +641,9 @@ def show_config(where: Where, as_json: Json = False) -> int:
     """
     configuration = where.resolve()
     if as_json:
-        _print_json(_config_json(configuration))
+        print_json(_config_json(configuration))
     else:
-        _screen().configuration(configuration)
+        screen().configuration(configuration)
     return OK
 
 
@@ -606,11 +682,12 @@ def doctor(
 
     from fastadk_memory.doctor import examine
 
-    diagnosis = _run(lambda: examine(where.flags(), limit=limit))
+    with progress("looking at plugins, configuration and backend", quiet=as_json):
+        diagnosis = _run(lambda: examine(where.flags(), limit=limit))
     if as_json:
-        _print_json({"ok": diagnosis.ok, **asdict(diagnosis)})
+        print_json({"ok": diagnosis.ok, **asdict(diagnosis)})
     else:
-        _screen().diagnosis(diagnosis)
+        screen().diagnosis(diagnosis)
     return OK if diagnosis.ok else NO
 
 
@@ -657,14 +734,14 @@ def demo(
 
     sample = Path(__file__).with_name("data") / "sample-conversations.jsonl"
     conversations = read_transcript(transcript or sample)
-    listener: Listener = _Silent() if as_json else _screen()
+    listener: Listener = _Silent() if as_json else screen()
     if transcript is None:
         listener.note("no --transcript: the sample that comes with fastadk-memory is replayed")
     outcome = _run(
         lambda: demonstrate(where.flags(), conversations, listener, second=second, keep=keep)
     )
     if as_json:
-        _print_json(outcome.as_json(str(transcript) if transcript else "sample"))
+        print_json(outcome.as_json(str(transcript) if transcript else "sample"))
     return OK if outcome.ok else NO
 
 

@@ -1,22 +1,25 @@
 """What `fastadk-memory demo` does: one agent's day on two backends, by changing the name.
 
 The first backend is the configured one, `inmemory` if nothing is configured; the second is
-the one that is asked for, or else another installed one that needs no options.
+the one that is asked for, or else another installed one that needs no options, or none but
+a place for its files: then it gets a folder that goes away with the demo.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fastadk_memory.config import Configuration, Flags, resolve
+from fastadk_memory.directory import known_names
 from fastadk_memory.errors import FastADKMemoryError
 from fastadk_memory.opening import open_configuration
 from fastadk_memory.probe import probe
 from fastadk_memory.replay import Listener, Replay, replay
-from fastadk_memory.selection import OFFICIAL, install_command
+from fastadk_memory.selection import install_command
 
 if TYPE_CHECKING:
     from fastadk_memory.transcript import Conversation
@@ -70,7 +73,7 @@ async def demonstrate(
         conversations: What to replay, at least one.
         listener: Hears each step.
         second: The name of the second backend; by default another installed one that
-            needs no options.
+            needs no options but a folder.
         keep: Leave what was stored in its namespaces.
 
     Returns:
@@ -79,13 +82,25 @@ async def demonstrate(
     Raises:
         FastADKMemoryError: A backend cannot be opened, or a call of it failed.
     """
+    with TemporaryDirectory(prefix="fastadk-memory-demo-") as folder:
+        return await _demonstrate(flags, conversations, listener, second, keep, folder)
+
+
+async def _demonstrate(
+    flags: Flags,
+    conversations: list[Conversation],
+    listener: Listener,
+    second: str | None,
+    keep: bool,
+    folder: str,
+) -> Outcome:
     outcome = Outcome()
     configuration = resolve(flags=flags)
     first = configuration.backend
     listener.begin(f"{first} ({_chosen_by(configuration)})")
     outcome.runs.append(await _run_on(configuration, conversations, listener, keep))
     if second is None:
-        other = await _find_second(flags, configuration, outcome.notes)
+        other = await _find_second(flags, configuration, outcome.notes, folder)
     else:
         other = _renamed(flags, second)
     for note in outcome.notes:
@@ -120,24 +135,26 @@ async def _run_on(
         return await replay(memory, conversations, backend=name, listener=listener, keep=keep)
 
 
-def _renamed(flags: Flags, name: str) -> Configuration:
+def _renamed(flags: Flags, name: str, options: Mapping[str, object] | None = None) -> Configuration:
     """Return the same configuration for another backend."""
-    return resolve(flags=replace(flags, backend=name, url=None, options=None))
+    return resolve(flags=replace(flags, backend=name, url=None, options=options))
 
 
 async def _find_second(
-    flags: Flags, first: Configuration, notes: list[str]
+    flags: Flags, first: Configuration, notes: list[str], folder: str
 ) -> Configuration | None:
     """Return another backend that is installed and answers; the notes tell of the others."""
     for name in _candidates(first):
         tried = probe(name, first.policy)
-        if tried.needs:
+        options = _own_options(name, first) if tried.ok and tried.needs else {}
+        if not options.keys() >= set(tried.needs):
             notes.append(f"{name} is passed over: it needs {', '.join(tried.needs)}")
             continue
         if not tried.ok:
             notes.append(f"{name} is passed over: it cannot be loaded; see fastadk-memory doctor")
             continue
-        configuration = await _answering(flags, name)
+        placed = {each: text.replace("{tmp}", folder) for each, text in options.items()}
+        configuration = await _answering(flags, name, placed or None)
         if configuration is not None:
             return configuration
         notes.append(f"{name} is passed over: it does not answer; see fastadk-memory doctor")
@@ -160,13 +177,25 @@ def _candidates(first: Configuration) -> Iterator[str]:
         for info in infos
         if info.status == "ok" and first.backend not in (info.name, *info.aliases)
     ]
-    yield from (name for name in OFFICIAL if name in usable)
-    yield from (name for name in usable if name not in OFFICIAL)
+    known = known_names()
+    yield from (name for name in known if name in usable)
+    yield from (name for name in usable if name not in known)
 
 
-async def _answering(flags: Flags, name: str) -> Configuration | None:
+def _own_options(name: str, first: Configuration) -> dict[str, str]:
+    """Return the options with which a backend makes a store of its own, in the folder `{tmp}`."""
+    from fastadk_memory.defaults import backends, policy_in_force
+
+    with policy_in_force(first.policy):
+        proposed: Mapping[str, str] = getattr(backends.load(name), "contract_options", {})
+    return dict(proposed)
+
+
+async def _answering(
+    flags: Flags, name: str, options: Mapping[str, object] | None
+) -> Configuration | None:
     try:
-        configuration = _renamed(flags, name)
+        configuration = _renamed(flags, name, options)
         async with asyncio.timeout(_ANSWER_WITHIN):
             async with open_configuration(configuration) as memory:
                 return configuration if await memory.health_check() else None

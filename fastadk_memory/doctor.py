@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from fastadk_memory.config import Configuration, Flags, load_policy, resolve
 from fastadk_memory.defaults import backends, policy_in_force
@@ -289,6 +289,7 @@ async def _ask(diagnosis: Diagnosis, memory: MemoryBackend, name: str) -> None:
         began = time.perf_counter()
         await memory.exists("fastadk-memory:doctor")
         durations.append(time.perf_counter() - began)
+    await _ask_for_warnings(diagnosis, memory)
     diagnosis.latency_ms = sorted(durations)[_SAMPLES // 2] * 1e3
     took = (
         f"opened in {diagnosis.open_ms or 0:.1f} ms, a read takes {diagnosis.latency_ms:.3f} ms "
@@ -302,6 +303,33 @@ async def _ask(diagnosis: Diagnosis, memory: MemoryBackend, name: str) -> None:
             f"{took}",
             "look after the service or the disk it needs, then: fastadk-memory doctor",
         )
+
+
+class _Report(Protocol):
+    @property
+    def warnings(self) -> Iterable[str]: ...
+
+
+@runtime_checkable
+class _SelfCritical(Protocol):
+    """A backend with a method `health`, whose report has warnings.
+
+    Each is a text that says what is wrong and, after a semicolon, what to do.
+    """
+
+    async def health(self) -> _Report: ...
+
+
+async def _ask_for_warnings(diagnosis: Diagnosis, memory: MemoryBackend) -> None:
+    """Show what the bare backend warns of itself, if it does."""
+    from fastadk_memory.wrappers import WrapperBackend
+
+    while isinstance(memory, WrapperBackend):
+        memory = memory.inner
+    if isinstance(memory, _SelfCritical):
+        for warning in (await memory.health()).warnings:
+            what, _, cure = warning.partition("; ")
+            diagnosis.warning(what, cure)
 
 
 def _report_failure(diagnosis: Diagnosis, name: str, error: FastADKMemoryError) -> None:

@@ -7,8 +7,9 @@ environment does not set `NO_COLOR`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,11 +17,16 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastadk_memory.certificate import Certificate
     from fastadk_memory.config import Configuration
+    from fastadk_memory.directory import Published
     from fastadk_memory.doctor import Diagnosis
     from fastadk_memory.probe import Probe
     from fastadk_memory.registry import BackendInfo
     from fastadk_memory.replay import Operation, Replay, Step
+    from fastadk_memory.verifying import Comparison
 
 __all__ = ["Screen"]
 
@@ -64,8 +70,11 @@ class Screen:
         grid.add_row(Text(level, style=_STYLES[level]), Text(what))
         self.console.print(grid)
         for line in (cure or "").splitlines():
-            # Never broken by us: a command is there to be copied.
-            self.console.print(Text(f"         {line}", style="cyan"), soft_wrap=True)
+            self.command(line, indent=9)
+
+    def command(self, line: str, *, indent: int = 2) -> None:
+        """Print a command. It is never broken by us: it is there to be copied."""
+        self.console.print(Text(" " * indent + line, style="cyan"), soft_wrap=True)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False
@@ -83,7 +92,17 @@ class Screen:
             table.add_column(column, justify="right" if right else "left", overflow="fold")
         for row in rows:
             table.add_row(*map(Text, row))
-        self.console.print(table)
+        self.show(table)
+
+    def show(self, table: Table) -> None:
+        """Print a table of rich's making."""
+        if self.console.is_terminal:
+            self.console.print(table)
+            return
+        with self.console.capture() as captured:
+            self.console.print(table)
+        for line in captured.get().splitlines():
+            self.say(line.rstrip())  # rich fills each line up to the width
 
     # ------------------------------------------------------------------------ the demo
 
@@ -157,6 +176,42 @@ class Screen:
                 self.say()
                 self.finding("warning", f"{info.name} ({info.distribution}): {info.problem}")
 
+    def published(self, missing: Sequence[Published]) -> None:
+        """Show the published backends that are not installed, apart from those that are."""
+        if not missing:
+            return
+        from fastadk_memory.selection import install_command
+
+        self.say()
+        self.heading("published, not installed")
+        self._directory(missing)
+        self.say()
+        self.say("to install one, for example:")
+        self.command(str(install_command(missing[0].name)))
+
+    def directory(self, entries: Sequence[Published], missing: Sequence[Published]) -> None:
+        """Show the whole directory of published backends."""
+        self._directory(entries, lambda each: "no" if each in missing else "yes")
+
+    def _directory(
+        self, entries: Sequence[Published], installed: Callable[[Published], str] | None = None
+    ) -> None:
+        columns = ["name", "also", "distribution", "data lives", "certified"]
+        rows = [
+            [
+                each.name,
+                ", ".join(each.aliases),
+                each.distribution,
+                each.summary,
+                each.certified.isoformat() if each.certified else "official",
+            ]
+            for each in entries
+        ]
+        if installed is not None:
+            columns.append("installed")
+            rows = [[*row, installed(each)] for row, each in zip(rows, entries, strict=True)]
+        self.table(columns, rows)
+
     def configuration(self, configuration: Configuration) -> None:
         """Show every setting with its source, the files, and what was dropped."""
         rows = [(each.key, each.value, each.source) for each in configuration.settings]
@@ -181,6 +236,35 @@ class Screen:
         problems = sum(finding.level == "problem" for finding in diagnosis.findings)
         self.say()
         self.heading("all is well" if diagnosis.ok else f"{problems} to mend")
+
+    # --------------------------------------------------------------------- for authors
+
+    def written(self, folder: Path, files: Sequence[Path]) -> None:
+        """Show what `new` has written, and what to do next."""
+        self.say(f"{len(files)} files in {folder}:")
+        for file in files:
+            self.say(f"  {file.as_posix()}")
+        self.say()
+        self.heading("Next, in a virtual environment:")
+        for command in (
+            f"cd {quote(str(folder))}",
+            "python -m pip install -e '.[test]'",
+            "pytest",
+        ):
+            self.command(command)
+
+    def comparison(self, certificate: Certificate, comparison: Comparison) -> None:
+        """Show what `verify` found."""
+        self.say(
+            f"{certificate.backend}: certified on {certificate.date:%Y-%m-%d}, profile "
+            f"{certificate.profile}"
+        )
+        self.say()
+        for remark in comparison.remarks:
+            self.finding(remark.level, remark.what)
+        self.say()
+        good = "the certificate is about what is installed"
+        self.heading(good if comparison.ok else "the certificate is about something else")
 
 
 def _info_row(info: BackendInfo, probes: Mapping[str, Probe]) -> list[str]:

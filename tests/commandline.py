@@ -13,9 +13,13 @@ from distributions import install
 
 import fastadk_memory
 
+# What tells a program about the terminal: the tests say that themselves.
+TERMINAL = ("CLICOLOR", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "TERM", "TTY_")
+
 STORE = '''\
 """A backend of nine methods over one pickled file, shared by processes one after another."""
 
+import asyncio
 import fnmatch
 import math
 import os
@@ -28,8 +32,14 @@ from fastadk_memory import BackendUnavailableError, Capability, MemoryBackend
 class Store(MemoryBackend):
     capabilities = frozenset({Capability.PERSISTENT})
 
-    def __init__(self, path: str, fail_after: int | None = None, password: str | None = None):
-        self.path, self.calls_left = path, fail_after
+    def __init__(
+        self,
+        path: str,
+        fail_after: int | None = None,
+        hang_after: int | None = None,
+        password: str | None = None,
+    ):
+        self.path, self.calls_left, self.hang_after = path, fail_after, hang_after
 
     def _read(self):
         if not os.path.exists(self.path):
@@ -50,6 +60,8 @@ class Store(MemoryBackend):
         data = self._read()
         data[key] = (value, None if ttl is None else time.time() + ttl)
         self._write(data)
+        if self.hang_after is not None and len(data) >= self.hang_after:
+            await asyncio.sleep(600)
 
     async def get(self, key):
         return self._read().get(key, (None, None))[0]
@@ -118,7 +130,7 @@ class CommandLine:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("FASTADK", "PYTHON", "COLUMNS", "_FASTADK"))
+            if not name.startswith(("FASTADK", "PYTHON", "_FASTADK", *TERMINAL))
         }
         source = str(Path(fastadk_memory.__file__).parents[1])
         path = os.pathsep.join([str(self.site), source])

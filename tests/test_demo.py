@@ -471,11 +471,18 @@ def test_it_takes_another_installed_backend_that_needs_no_options(cli: CommandLi
         "fine.py": "from fastadk_memory_inmemory import InMemoryBackend\n"
                    "def make(): return InMemoryBackend()\n"
     })  # fmt: skip
-    outcome = json.loads(cli("demo", "--json").out)
+    policy = {"FASTADK_MEMORY_PLUGINS__BLOCK": "fastadk-memory-file"}
+    outcome = json.loads(cli("demo", "--json", environ=policy).out)
     assert [each["backend"] for each in outcome["runs"]] == ["inmemory", "aac"]
     notes = " ".join(outcome["notes"])
     assert "aaa is passed over: it cannot be loaded" in notes
     assert "aab is passed over: it does not answer" in notes
+
+
+def test_it_gives_a_folder_to_a_backend_that_needs_no_more(cli: CommandLine) -> None:
+    outcome = json.loads(cli("demo", "--json").out)
+    assert [each["backend"] for each in outcome["runs"]] == ["inmemory", "file"]
+    assert (outcome["ok"], outcome["notes"]) == (True, [])
 
 
 def test_without_a_second_backend_it_says_so_and_how_to_install_one(cli: CommandLine) -> None:
@@ -514,10 +521,13 @@ def test_an_interrupted_demo_leaves_nothing(store: CommandLine, number: signal.S
     process = subprocess.Popen(
         store.command("demo"),
         cwd=store.cwd,
-        env=store.environment(),
+        # It hangs in the end, so that it is surely under way.
+        env={**store.environment(), "FASTADK_MEMORY_OPTIONS__HANG_AFTER": "5"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background, a shell has them ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     path = Path(store.environ["FASTADK_MEMORY_OPTIONS__PATH"])
     until = time.monotonic() + 30

@@ -97,8 +97,8 @@ def test_the_commands_keep_what_a_file_blocks_and_pins(cli: CommandLine) -> None
 
 def test_a_plugin_that_hangs_is_ended_after_the_limit(cli: CommandLine) -> None:
     plugin(cli, "hangs", "import time; time.sleep(600)")
-    [problem] = problems(diagnose(cli, "--limit", "2"))
-    assert "took over 2 s" in problem["what"]
+    [problem] = problems(diagnose(cli, "--limit", "15"))
+    assert "took over 15 s" in problem["what"]
 
 
 def test_a_conflict_is_a_problem_that_the_printed_pin_settles(cli: CommandLine) -> None:
@@ -145,6 +145,8 @@ def test_a_wrong_configuration_is_a_problem_and_the_plugins_are_listed_all_the_s
 
 
 def test_an_unknown_backend_comes_with_the_command_that_installs_it(cli: CommandLine) -> None:
+    # It may be installed where the tests run: an empty one of its name comes first.
+    install(cli.site, "fastadk-memory-redis")
     [problem] = problems(diagnose(cli, "-b", "redis"))
     assert problem["cure"].endswith("-m pip install fastadk-memory-redis")
     [problem] = problems(diagnose(cli, "-b", "nosuch"))
@@ -161,7 +163,7 @@ def test_options_that_are_wrong_are_a_problem(cli: CommandLine) -> None:
     [
         ("return False", "not healthy"),
         ("raise RuntimeError(SECRET)", "raised RuntimeError"),
-        ("await __import__('asyncio').sleep(600)", "did not answer within 1 s"),
+        ("await __import__('asyncio').sleep(600)", "did not answer within 5 s"),
         (
             "raise __import__('fastadk_memory').BackendUnavailableError('away: start it')",
             "away: start it",
@@ -175,12 +177,31 @@ def test_options_that_are_wrong_are_a_problem(cli: CommandLine) -> None:
 def test_a_backend_that_is_not_well_is_a_problem(cli: CommandLine, body: str, told: str) -> None:
     source = backend_source().replace("return True", body).replace("SECRET", repr(SECRET))
     plugin(cli, "ill", source)
-    found = diagnose(cli, "-b", "ill", "--limit", "1" if "sleep" in body else "30")
+    # Which of the other plugins is looked at in so short a time depends on the machine.
+    only = {"FASTADK_MEMORY_PLUGINS__ALLOW": "acme-ill"}
+    found = diagnose(cli, "-b", "ill", "--limit", "5" if "sleep" in body else "30", **only)
     [problem] = problems(found)
     assert told in problem["what"]
     assert SECRET not in json.dumps(found)
     assert found["healthy"] is False
     assert diagnose(cli)["ok"]  # it is not in use by default
+
+
+def test_what_a_backend_warns_of_itself_is_shown_and_is_no_problem(cli: CommandLine) -> None:
+    method = """
+    async def health(self):
+        from types import SimpleNamespace
+        return SimpleNamespace(warnings=("it forgets; buy more memory", "it is old; renew it"))
+"""
+    plugin(cli, "frank", backend_source() + method)
+    for url in ("frank://", "frank://?namespace=a&default_ttl=5"):
+        found = diagnose(cli, FASTADK_MEMORY_URL=url)
+        assert found["ok"]
+        warnings = [each for each in found["findings"] if each["level"] == "warning"]
+        assert [(each["what"], each["cure"]) for each in warnings] == [
+            ("it forgets", "buy more memory"),
+            ("it is old", "renew it"),
+        ]
 
 
 def test_a_backend_that_is_well_but_cannot_read_is_a_problem(cli: CommandLine) -> None:
