@@ -47,12 +47,14 @@ _NAME = "CustomMemoryBackend"
 def test_the_class_breaks_exactly_the_clauses_of_the_table(names: dict[str, Any]) -> None:
     table = TEXT.partition("<!-- broken: begin -->")[2].partition("<!-- broken: end -->")[0]
     told = set(re.findall(r"\[([A-Z]\d)\]\[\]", table))
-    report = check(names[_NAME])
-    found = {row.clause for row in report.rows() if not row.status.good} & set(CLAUSES)
+    # Not the laws about all clauses together, which judge by the last thing that happened to a
+    # key: in real time, which that was is chance.
+    report = check(names[_NAME], only=tuple(CLAUSES))
+    found = {row.clause for row in report.rows() if not row.status.good}
     # X1 is broken, too, but only when two threads meet; the page says so below the table.
     assert found - {"X1"} == told
-    assert "A 24th, [X1][], is broken as well" in TEXT
     assert f"breaks {len(told)}:" in TEXT
+    assert f"A {len(told) + 1}rd, [X1][], is broken as well" in TEXT
 
 
 @pytest.mark.thorough

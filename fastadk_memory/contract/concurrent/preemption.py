@@ -15,19 +15,20 @@ from fastadk_memory.contract.concurrent.stepper import Gate, held_at, held_at_ea
 from fastadk_memory.contract.concurrent.threads import LoopThread
 from fastadk_memory.contract.violations import Violation
 
-__all__ = ["MOST_POINTS", "Begin", "ended", "hold_up", "hold_up_everywhere", "in_loop_of"]
+__all__ = ["MOST_POINTS", "ended", "hold_up", "hold_up_everywhere"]
 
 MOST_POINTS = 60
 """At how many suspension points of one call something is tried. Calls with more are rare."""
 
-Begin = Callable[[Coroutine[Any, Any, Any]], "asyncio.Future[Any]"]
+_TURNS = 30
+_BLOCKED = 0.5  # seconds after which a thread that takes no turns is left to the call's limit
 
 
 async def hold_up(
     first: Callable[[Through], Coroutine[Any, Any, Any]],
     point: int,
     others: Callable[[], Coroutine[Any, Any, Any]],
-    begin: Begin = asyncio.ensure_future,
+    thread: LoopThread | None = None,
     *,
     limit: float,
 ) -> bool:
@@ -37,7 +38,7 @@ async def hold_up(
         first: Makes the call, through what it is given.
         point: Where to hold it up.
         others: Makes the other calls.
-        begin: Starts them: as a task, or in another thread.
+        thread: The thread in whose event loop they run; in this one's as a task without.
         limit: How many seconds all of it may take.
 
     Returns:
@@ -53,23 +54,21 @@ async def hold_up(
     running: list[asyncio.Future[Any]] = [held]
     try:
         await gate.come(held.done)
-        other = begin(others())
+        other: asyncio.Future[Any]
+        if thread is None:
+            other = asyncio.ensure_future(others())
+        else:
+            other = asyncio.wrap_future(thread.begin(others()))
         running.append(other)
-        await gate.pass_while(_busy(other))
+        if thread is not None:
+            # On a busy machine a thread may get no time for longer than the gate waits.
+            await thread.take_turns(_TURNS, _BLOCKED)
+        await gate.pass_while(_busy(other), turns=_TURNS)
         await ended(running, limit)
     finally:
         for each in running:
             each.cancel()
     return gate.reached
-
-
-def in_loop_of(thread: LoopThread) -> Begin:
-    """Return what starts coroutines in the event loop of a thread."""
-
-    def begin(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
-        return asyncio.wrap_future(thread.begin(coroutine))
-
-    return begin
 
 
 async def hold_up_everywhere(

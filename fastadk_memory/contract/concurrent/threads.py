@@ -51,6 +51,12 @@ class LoopThread:
         """Start a coroutine in this thread's loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
+    async def take_turns(self, number: int, seconds: float) -> None:
+        """Wait until this thread's loop has had a number of turns; no longer than `seconds`."""
+        turns = asyncio.wrap_future(self.begin(_turns(number)))
+        await asyncio.wait([turns], timeout=seconds)
+        turns.cancel()
+
     def ask_to_end(self) -> None:
         """Ask the loop to end, once it gets a turn."""
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -59,6 +65,11 @@ class LoopThread:
         """Wait for the thread to end; tell whether it has."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+
+async def _turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from fastadk_memory.contract.bench import Bench
 from fastadk_memory.contract.compare import expect, fail
 from fastadk_memory.contract.concurrent.clients import Clients, Through, declared
 from fastadk_memory.contract.concurrent.linearizability import require_linearizable
-from fastadk_memory.contract.concurrent.preemption import MOST_POINTS, Begin, hold_up, in_loop_of
+from fastadk_memory.contract.concurrent.preemption import MOST_POINTS, hold_up
 from fastadk_memory.contract.concurrent.stepper import holding
-from fastadk_memory.contract.concurrent.threads import in_threads, loop_threads
+from fastadk_memory.contract.concurrent.threads import LoopThread, in_threads, loop_threads
 from fastadk_memory.contract.handle import Handle
 from fastadk_memory.contract.inputs.domain import Domain
 from fastadk_memory.contract.law import campaign, law
@@ -154,7 +154,7 @@ _BRIEFLY = _MEANWHILE[:1] + _MEANWHILE[3:4]
 async def _hold_up_every_call(
     world: World,
     others: MemoryBackend,
-    begin: Begin,
+    thread: LoopThread | None,
     meanwhile: Sequence[tuple[tuple[str, ...], bool]] = _MEANWHILE,
 ) -> None:
     names = declared(world.memory.capabilities)
@@ -162,7 +162,7 @@ async def _hold_up_every_call(
     for name in names:
         for calls, present in meanwhile:
             if all(each in names for each in calls):
-                meeting = _Meeting(name, calls, present, others, begin)
+                meeting = _Meeting(name, calls, present, others, thread)
                 await _hold_up_everywhere(world, meeting, numbers)
 
 
@@ -175,14 +175,14 @@ class _Meeting:
         meanwhile: The methods of the others' calls.
         present: Whether the key is there at first.
         others: The backend that the others use.
-        begin: Where they run.
+        thread: Where they run, if not in the same event loop.
     """
 
     name: str
     meanwhile: tuple[str, ...]
     present: bool
     others: MemoryBackend
-    begin: Begin = field(repr=False)
+    thread: LoopThread | None = field(repr=False)
 
 
 async def _hold_up_everywhere(world: World, meeting: _Meeting, numbers: Iterator[int]) -> None:
@@ -207,7 +207,7 @@ async def _meet(world: World, meeting: _Meeting, point: int, key: str) -> bool:
     if meeting.present:
         await clients.call("caller", "set", key, "first")
     reached = await hold_up(
-        first, point, others, meeting.begin, limit=4 * world.limits.operation_seconds
+        first, point, others, meeting.thread, limit=4 * world.limits.operation_seconds
     )
     await _look(clients, key, meeting.others)
     if meeting.name != "clear":
@@ -230,21 +230,21 @@ async def _look(clients: Clients, key: str, others: MemoryBackend | None = None)
 @law("X1")
 async def a_call_that_meets_another_anywhere_stays_linearizable(world: World) -> None:
     """Whatever other calls do while a call waits, at any point of it, one order explains it all."""
-    await _hold_up_every_call(world, world.memory.backend, asyncio.ensure_future)
+    await _hold_up_every_call(world, world.memory.backend, None)
 
 
 @law("X1")
 async def a_call_that_meets_another_thread_stays_linearizable(world: World) -> None:
     """The same while the other calls come from the event loop of another thread."""
     with loop_threads(1, world.limits.operation_seconds) as threads:
-        await _hold_up_every_call(world, world.memory.backend, in_loop_of(threads[0]), _BRIEFLY)
+        await _hold_up_every_call(world, world.memory.backend, threads[0], _BRIEFLY)
 
 
 @law("X1", needs=Capability.MULTI_PROCESS)
 async def a_call_that_meets_another_client_stays_linearizable(world: World) -> None:
     """The same while the other calls come from another client of the same store."""
     second = await world.second()
-    await _hold_up_every_call(world, second.backend, asyncio.ensure_future, _BRIEFLY)
+    await _hold_up_every_call(world, second.backend, None, _BRIEFLY)
 
 
 # ---------------------------------------------------------- many calls, schedule drawn

@@ -17,7 +17,7 @@ from fastadk_memory.base import ABSENT, Capability, MemoryBackend
 from fastadk_memory.contract.bench import Bench
 from fastadk_memory.contract.compare import expect, expect_keys, fail
 from fastadk_memory.contract.concurrent.clients import METHODS, Clients, Through, declared
-from fastadk_memory.contract.concurrent.preemption import MOST_POINTS, hold_up, in_loop_of
+from fastadk_memory.contract.concurrent.preemption import MOST_POINTS, hold_up
 from fastadk_memory.contract.concurrent.threads import LoopThread, in_threads, loop_threads
 from fastadk_memory.contract.handle import Handle
 from fastadk_memory.contract.law import campaign, law
@@ -352,7 +352,7 @@ async def _wait_across(
         await clients.perform("thread 1", meanwhile, key, "meanwhile")
 
     await clients.call("main thread", "set", key, "first")
-    reached = await hold_up(first, point, other, in_loop_of(thread), limit=4 * clients.limit)
+    reached = await hold_up(first, point, other, thread, limit=4 * clients.limit)
     kinds = {METHODS[each].kind for each in (name, meanwhile)}
     if kinds <= {"get", "exists", "get_entry"}:
         expect(await world.memory.get(key), "first", f"get({key!r}), which nobody changed,")
@@ -395,7 +395,7 @@ async def _open_across(world: World, thread: LoopThread, way: str, point: int) -
     def others() -> Coroutine[Any, Any, None]:
         return there.do(_open_and_use)
 
-    reached = await hold_up(first, point, others, in_loop_of(thread), limit=4 * here.limit)
+    reached = await hold_up(first, point, others, thread, limit=4 * here.limit)
     await here.do(_open_and_use)
     return reached
 
@@ -437,6 +437,6 @@ async def _close_across(world: World, thread: LoopThread, point: int) -> bool:
     def others() -> Coroutine[Any, Any, None]:
         return there.do(_close)
 
-    reached = await hold_up(first, point, others, in_loop_of(thread), limit=4 * here.limit)
+    reached = await hold_up(first, point, others, thread, limit=4 * here.limit)
     await here.do(_close)
     return reached
