@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -123,17 +123,42 @@ async def an_acknowledged_write_is_seen_by_every_later_call(
 async def an_acknowledged_write_is_seen_by_other_threads_at_once(world: World, how: str) -> None:
     """When a write has returned in one thread, others see it, though its own loop stands still."""
     memory = world.memory
-    limit = world.limits.operation_seconds
     await memory.set("key", "old")
-    with loop_threads(1, limit) as threads:
+    with loop_threads(1, world.limits.operation_seconds) as threads:
         value = await _write(memory, how)
-        # Without a turn of this event loop in between: what is still to be done in it is late.
-        reading = threads[0].begin(memory.backend.get("key"))
-        try:
-            seen = reading.result(limit)
-        except TimeoutError:
-            fail(f"get('key') in another thread did not answer within {limit:g} s")
+        seen = _in_thread(world, threads[0], memory.backend.get("key"), "get('key')")
         expect(seen, value, f"get('key') in another thread, right after {how},")
+
+
+@law(
+    "X1",
+    examples=lambda domain: [{"how": how} for how in _writes(domain)],
+)
+async def an_acknowledged_write_does_nothing_later(world: World, how: str) -> None:
+    """When a write has returned, what another thread writes then stays: nothing is left to do."""
+    memory = world.memory
+    await memory.set("key", "old")
+    with loop_threads(1, world.limits.operation_seconds) as threads:
+        await _write(memory, how)
+        _in_thread(world, threads[0], memory.backend.set("key", "later"), "set('key', 'later')")
+        await pass_turns(5)
+        told = f"get('key') after another thread's set('key', 'later'), right after {how},"
+        expect(await memory.get("key"), "later", told)
+
+
+def _in_thread(world: World, thread: LoopThread, call: Coroutine[Any, Any, Any], told: str) -> Any:
+    """Make a call in another thread, without a turn of this event loop until it has returned.
+
+    So what an earlier call has left to be done in this loop is late.
+    """
+    limit = world.limits.operation_seconds
+    world.trace.note("import threading")
+    world.trace.note(f"thread = threading.Thread(target=lambda: print(asyncio.run(memory.{told})))")
+    world.trace.note("thread.start(), thread.join()  # without a turn of this event loop")
+    try:
+        return thread.begin(call).result(limit)
+    except TimeoutError:
+        fail(f"{told} in another thread did not answer within {limit:g} s")
 
 
 # ------------------------------------------------- one call in the middle of another
