@@ -14,7 +14,7 @@ from fastadk_memory.contract.concurrent.clients import Clients
 from fastadk_memory.contract.concurrent.linearizability import check
 from fastadk_memory.contract.concurrent.preemption import hold_up, hold_up_everywhere
 from fastadk_memory.contract.concurrent.stepper import Stepper, cancelled_at, delayed
-from fastadk_memory.contract.concurrent.threads import in_threads
+from fastadk_memory.contract.concurrent.threads import in_threads, loop_threads
 from fastadk_memory.contract.violations import Violation
 
 
@@ -129,6 +129,26 @@ def test_a_call_is_held_up_while_others_run() -> None:
             limit=5,
         )
         assert log == ["1", "first", "2", "second", "3", "third"]
+
+    asyncio.run(main())
+
+
+def test_a_call_is_held_up_until_a_busy_thread_has_had_its_turns() -> None:
+    async def busy() -> None:
+        threading.Event().wait(0.05)  # which blocks the thread's loop
+
+    async def main() -> None:
+        log: list[str] = []
+        with loop_threads(1, 5) as (thread,):
+            thread.begin(busy())
+            await hold_up(
+                lambda through: _through(through, log),
+                1,
+                lambda: _append(log, "others"),
+                thread,
+                limit=5,
+            )
+        assert log[0] == "others"
 
     asyncio.run(main())
 
