@@ -32,7 +32,7 @@ async def every_method_finds_a_key_to_the_last(world: World, items: Looks) -> No
         await stage.give("a", step(world))
     await stores[0].pass_until_just_before()
     for stage, look in zip(stores, items, strict=True):
-        await stage.look(look, "a")
+        await stage.look_early(look, "a")
 
 
 @batch_law("T3", corpus=every_way)
@@ -44,8 +44,8 @@ async def fractions_of_a_second_count(world: World, items: Ways) -> None:
         await stage.give(key, ttl, way)
     await stage.pass_until(min(stage.ends(key).earliest for key in keys) - 0.2)
     for key in keys:
-        await stage.look(READS[1], key)
-        await stage.look(READS[0], key)
+        await stage.look_early(READS[1], key)
+        await stage.look_early(READS[0], key)
     for ttl in (1.4, 1.9) if world.exact else ():
         last = f"{items[0].method} {ttl}"
         await stage.pass_until_just_before(last)
@@ -237,6 +237,6 @@ async def any_key_is_there_to_the_last(
     await stage.give(key, ms / 1000, way)
     for read in stops:
         await world.advance(ms // 4 / 1000 if world.exact else 0)
-        await stage.look(read, key)
+        await stage.look_early(read, key)
     await stage.pass_until_just_before()
-    await stage.look(look, key)
+    await stage.look_early(look, key)

@@ -186,6 +186,7 @@ async def any_last_ttl_counts(
     await stage.give(key, ms / 1000, WAYS[0] if way is TOUCH else way)
     if early:
         await stage.pass_until_just_before()
+        await stage.look_early(look, key)
     else:
         await stage.pass_until_gone()
-    await stage.look(look, key)
+        await stage.look(look, key)

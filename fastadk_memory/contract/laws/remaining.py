@@ -163,15 +163,15 @@ async def no_reading_moves_an_expiry(world: World, items: Sequence[Look]) -> Non
     stages += [Stage(world, await world.fresh(f"other{at}")) for at in range(1, len(items))]
     for stage, look in zip(stages, items, strict=True):
         await stage.give("a", step(world))
-        await stage.look(look, "a")
+        await stage.look_early(look, "a")
     for _ in range(3):
         await world.advance(step(world) / 4)
         for stage, look in zip(stages, items, strict=True):
-            await stage.look(look, "a", _READ)
-            await stage.look(look, "a", _READ)
+            await stage.look_early(look, "a", _READ)
+            await stage.look_early(look, "a", _READ)
     await stages[0].pass_until_just_before()
     for stage, look in zip(stages, items, strict=True):
-        await stage.look(look, "a", _READ)
+        await stage.look_early(look, "a", _READ)
     await max(stages, key=lambda stage: stage.ends("a").latest).pass_until_gone()
     for stage, look in zip(stages, items, strict=True):
         await stage.look(EXISTS, "a", f", read by {look.told('a')} until then")
@@ -192,10 +192,10 @@ async def no_reading_moves_an_expiry_however_given(world: World, items: Sequence
     for _ in range(2):
         await world.advance(step(world) / 4)
         for key in keys:
-            await stage.look(READS[0], key)
-            await stage.look(READS[3], key)
+            await stage.look_early(READS[0], key)
+            await stage.look_early(READS[3], key)
         for look in READS[4:]:
-            await stage.look(look, next(iter(keys)))
+            await stage.look_early(look, next(iter(keys)))
     await stage.pass_until_gone()
     for key in keys:
         await stage.look(EXISTS, key, _READ)
@@ -260,10 +260,10 @@ async def any_readings_move_no_expiry(
     start = world.now()
     for look, at in sorted(readings, key=lambda each: each[1]):
         await stage.pass_until(start + ms * at / 16_000)
-        await stage.look(look, key)
+        await stage.look_early(look, key)
     if early:
         await stage.pass_until_just_before()
-        await stage.look(EXISTS, key, _READ)
+        await stage.look_early(EXISTS, key, _READ)
     await stage.pass_until_gone()
     await world.advance(BLINK if world.exact else 0)
     await stage.look(EXISTS, key, _READ)

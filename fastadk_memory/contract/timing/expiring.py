@@ -110,6 +110,19 @@ class Stage:
         self.judge(key, found, look.told(key), began, what)
         return found
 
+    async def look_early(self, look: Look, key: str, what: str = "") -> None:
+        """Look at a key that is to end later, and require that it is still there.
+
+        On a slow machine its end may have come all the same. Whether it is then still found is
+        not asked here: that would be blamed on the wrong clause.
+
+        Raises:
+            Violation: It is alive and not found.
+        """
+        began = self.world.now()
+        if not await look.finds(self.memory, key):
+            self.judge(key, False, look.told(key), began, what)
+
     async def ask(self, key: str, after: str, *, exactly: bool = False) -> None:
         """Ask `ttl` of a key, and require what is certain of the answer.
 
