@@ -127,9 +127,9 @@ class Trouble(RedisHooks):
 
     # What all calls wait for when it hangs; and yet enough for a busy machine when it does not.
     options: ClassVar[dict[str, Any]] = {
-        "timeout": 3.0,
+        "timeout": 5.0,
         "connect_timeout": 10.0,
-        "health_timeout": 4.0,
+        "health_timeout": 5.0,
     }
 
     @contextmanager
