@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import inspect
+import re
+from typing import Any
 
 import pytest
 
 from fastadk_memory import MemoryBackend, RecordBackend
 from fastadk_memory.contract import BackendContract
 
-
-class DictBackend(RecordBackend):
-    def __init__(self) -> None:
-        super().__init__()
-        self._records: dict[str, bytes] = {}
-
-    async def read_record(self, key: str) -> bytes | None:
-        return self._records.get(key)
-
-    async def write_record(self, key: str, record: bytes) -> None:
-        self._records[key] = record
-
-    async def delete_record(self, key: str) -> None:
-        self._records.pop(key, None)
-
-    async def list_records(self, prefix: str) -> AsyncIterator[tuple[str, bytes]]:
-        for key, record in self._records.copy().items():
-            if key.startswith(prefix):
-                yield key, record
+# The example of the docstring: whoever starts from it shall start from what was tried.
+_EXAMPLE = re.search(r"```python\n(.*?)```", inspect.getdoc(RecordBackend) or "", re.DOTALL)
+assert _EXAMPLE is not None
+_defined: dict[str, Any] = {"__name__": "docstring_of_record_backend"}
+exec(_EXAMPLE[1], _defined)
 
 
 @pytest.mark.thorough
 class TestMinimalRecordBackend(BackendContract):
     def make_backend(self) -> MemoryBackend:
-        return DictBackend()
+        backend: MemoryBackend = _defined["DictBackend"]()
+        return backend

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass, replace
 from decimal import Decimal
@@ -349,8 +350,8 @@ class ReservesTheKey(Reference):
 class Mistelling(Reference):
     """Refuses as it should, and says so in its own words."""
 
-    def told(self, error: UnsupportedValueError) -> Exception:
-        raise NotImplementedError
+    @abstractmethod
+    def told(self, error: UnsupportedValueError) -> Exception: ...
 
     async def set(self, key: str, value: Any, ttl: Any = None) -> None:
         try:

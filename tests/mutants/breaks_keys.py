@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import unicodedata
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -187,8 +188,8 @@ class FormatsEnums(Reference):
 class Renaming(Reference):
     """Keeps each entry under another name, as stores do; it remembers the key last set there."""
 
-    def name(self, key: str) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def name(self, key: str) -> str: ...
 
     async def read_record(self, key: str) -> bytes | None:
         return await super().read_record(self.name(key))

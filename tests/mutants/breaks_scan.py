@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,9 +22,8 @@ class Paged(Reference):
     def scan(self, pattern: str = "*", *, batch_size: int = 1000) -> AsyncIterator[str]:
         return self.pages(check_pattern(pattern), check_batch_size(batch_size))
 
-    async def pages(self, pattern: str, size: int) -> AsyncIterator[str]:
-        raise NotImplementedError
-        yield
+    @abstractmethod
+    def pages(self, pattern: str, size: int) -> AsyncIterator[str]: ...
 
 
 @mutant("S1")

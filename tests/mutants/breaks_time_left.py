@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -17,8 +18,8 @@ from .opened import Opened
 class Told(Opened):
     """A backend that tells otherwise how long a key has left."""
 
-    def told(self, left: float) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def told(self, left: float) -> Any: ...
 
     async def ttl(self, key: str) -> int | None:
         left = await super().ttl(key)

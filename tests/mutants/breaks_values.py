@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -169,8 +170,8 @@ class StopsAtNul(Reference):
 class Returning(Reference):
     """Gives values back changed."""
 
-    def changed(self, value: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def changed(self, value: Any) -> Any: ...
 
     async def get(self, key: str) -> Any:
         return self.changed(await super().get(key))
